@@ -234,7 +234,7 @@ def test_tiles_are_joined_to_what_they_were_cut_from(kind: str) -> None:
 @pytest.mark.parametrize("kind", [k for k in KINDS if not target_type(k).located])
 def test_what_does_not_lie_in_an_image_says_so_instead_of_joining_tiles(kind: str) -> None:
     targets: Any = prediction(kind)
-    with pytest.raises(Exception, match="tile_size"):
+    with pytest.raises(Exception, match="tile-size"):
         targets.join_tiles(torch.zeros(N), [], torch.zeros(1, 2))
-    with pytest.raises(Exception, match="tile_size"):
+    with pytest.raises(Exception, match="tiles"):
         arrays.target_type(kind).join_tiles([], [], (SIDE, SIDE))

@@ -247,12 +247,12 @@ def test_damaged_and_foreign_models(sightline: Callable, photos: Path, tmp_path:
     assert "pickle" in completed.err
     weights.write_bytes(whole)
     card = tmp_path / "run" / "model" / "model.json"
-    card.write_text(card.read_text().replace('"format": 1', '"format": 99', 1))
+    card.write_text(card.read_text().replace('"format": 2', '"format": 99', 1))
     completed = sightline("predict", "run", photos)
     assert completed.code == 3
     assert "99" in completed.err
     facts = tmp_path / "run" / "run.json"
-    facts.write_text(facts.read_text().replace('"format": 1', '"format": 99', 1))
+    facts.write_text(facts.read_text().replace('"format": 2', '"format": 99', 1))
     assert sightline("evaluate", "run").code == 3
     shutil.rmtree(tmp_path / "run" / "model")
     assert sightline("predict", "run", photos).code == 3

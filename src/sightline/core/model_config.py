@@ -45,7 +45,7 @@ class ModelConfig:
     method: str = ""
     backbone: str | None = None
     backbone_options: Mapping[str, Any] = field(default_factory=dict)
-    channels: int = 3
+    channels: int = 0
     size: tuple[int, ...] = ()
     resize: str = ""
     pixel_range: tuple[float, float] | None = None

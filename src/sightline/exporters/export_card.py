@@ -15,7 +15,7 @@ class ExportCard:
         ending: Of its file.
         extra: What must be installed to write and run it; "" for what is always there.
         precisions: What numbers it can compute with, the usual one first: fp32, fp16, int8, int8-dynamic.
-        includes: What --include may be: all, none, final, picture.
+        includes: What --include may be: none, postprocess, nms, preprocess.
         named: Whether values inside a file still have the names of the network's, and can be looked at.
     """
 
@@ -24,5 +24,5 @@ class ExportCard:
     ending: str
     extra: str = ""
     precisions: tuple[str, ...] = ("fp32",)
-    includes: tuple[str, ...] = ("all", "none")
+    includes: tuple[str, ...] = ("postprocess", "none")
     named: bool = True

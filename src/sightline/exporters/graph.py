@@ -35,10 +35,10 @@ class Graph(nn.Module):
 
     Args:
         model: The model, in evaluation mode.
-        include: all: pictures are uint8, and the answers are those of `Model.postprocess`. none: pictures are
-            float32 and normalised already, and the outputs are those of the network. final: as all, and of
-            candidates only the objects stay (`models.final.final`). picture: as final, or as all where
-            nothing is to be dropped; what is around it then is not part of this graph (`_picture.whole`).
+        include: postprocess: images are uint8, and the outputs are those of `Model.postprocess`. none:
+            images are float32 and normalized, and the outputs are those of the network. nms: as postprocess,
+            and of the candidates only the objects stay (`nms_graph`). preprocess: as nms, or as postprocess if
+            nothing is to be suppressed; the resizing around it is not part of this graph (`preprocess_graph`).
 
     Raises:
         UsageError: If include is final and the model has no candidates, or picture and it says masks of

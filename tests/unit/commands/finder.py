@@ -58,7 +58,7 @@ def predictor(size: tuple[int, int] = (96, 128), fit: str = "letterbox", **setti
     result.model = Finder(result.settings).eval()
     result.devices = Devices(torch.device("cpu"))
     result.task = SimpleNamespace(  # type: ignore[assignment]
-        card=SimpleNamespace(prediction="instances"),
-        rows=lambda prediction: [{"objects": n} for n in prediction.counts.tolist()],
+        card=SimpleNamespace(prediction_type="instances"),
+        to_records=lambda prediction: [{"objects": n} for n in prediction.counts.tolist()],
     )
     return result

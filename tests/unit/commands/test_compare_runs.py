@@ -12,7 +12,7 @@ import torch
 
 from sightline.core.dataset import Classes
 from sightline.core.run import Run
-from sightline.core.run_record import RunRecord
+from sightline.core.run_record import FORMAT, RunRecord
 from sightline.core.targets.label import ClassLabels
 from sightline.core.targets.number import RegressionValues
 from sightline.core.task import DataInfo
@@ -39,7 +39,13 @@ def made(
     info = DataInfo(None if number else Classes(classes), ("price",) if number else (), False, 3, (8, 8),
                     (0.5,) * 3, (0.2,) * 3, (), ((0.0, 1.0),) if number else (), 100)  # fmt: skip
     data = {"classes": [] if number else list(classes), "outputs": list(info.outputs), "fingerprint": "f"}
-    facts = {"model_config": {"task": task}, "data_info": asdict(info), "task_config": {}, "data": data}
+    facts = {
+        "format": FORMAT,
+        "model_config": {"task": task},
+        "data_info": asdict(info),
+        "task_config": {},
+        "data": data,
+    }
     run = Run.create(path, RunRecord.from_json(facts))
     ids = ids or [f"img/{i:03d}.png" for i in range(n)]
     if number:

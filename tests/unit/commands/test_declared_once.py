@@ -84,7 +84,7 @@ def test_arguments_come_back_from_json() -> None:
     record = json.loads(json.dumps(given.to_json()))
     assert TrainArguments.from_json(record) == given
     assert record["splits"] == "runs/a"
-    assert record["recipe"] == {"epochs": 2, "flip": "no"}
+    assert record["recipe"] == {"epochs": 2, "hflip": "no"}
 
 
 def test_a_record_of_a_run_of_before_is_read() -> None:

@@ -23,7 +23,7 @@ def judged() -> Callable[[float], Gate]:
     and rounding says which boxes stay. The scores of the file are so many times those of the network."""
     result = toy_plan("detect", model="yolo-n")
     model = build_model(result).eval()
-    graph, rounded = Graph(model, "final"), Graph(build_model(result).eval(), "final")
+    graph, rounded = Graph(model, "nms"), Graph(build_model(result).eval(), "final")
     with torch.no_grad():
         for value in rounded.model.parameters():
             value.mul_(1 + 1e-6 * torch.randn(value.shape, generator=torch.Generator().manual_seed(5)))
@@ -31,7 +31,7 @@ def judged() -> Callable[[float], Gate]:
     def judge(factor: float) -> Gate:
         @torch.no_grad()
         def run(images: Array) -> dict[str, Array]:
-            outputs = {k: v.numpy() for k, v in rounded.said(torch.from_numpy(images)).items()}
+            outputs = {k: v.numpy() for k, v in rounded.outputs_of(torch.from_numpy(images)).items()}
             return {**outputs, "scores": (outputs["scores"] * factor).astype(np.float32)}
 
         def opened(taps: object) -> Runner:

@@ -38,7 +38,7 @@ def test_a_run_folder(tmp_path: Path) -> None:
         "size": [4, 5],
     }
     (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "model.json").write_text(json.dumps({"format": 1, "model_config": settings}))
+    (tmp_path / "model" / "model.json").write_text(json.dumps({"format": 2, "model_config": settings}))
     assert api.inspect(str(tmp_path)).rows[-1][3] == 20 * 7 + 7 + 7 * 2 + 2
     assert api.inspect(str(tmp_path / "model")).title == "mlp on 1x4x5"
 

@@ -377,7 +377,7 @@ def test_a_model_without_boxes_refuses_what_is_for_boxes(
     run: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     label = predictor()
-    label.task = SimpleNamespace(card=SimpleNamespace(prediction="label"))  # type: ignore[assignment]
+    label.task = SimpleNamespace(card=SimpleNamespace(prediction_type="label"))  # type: ignore[assignment]
     monkeypatch.setattr(promptable, "ModelPredictor", lambda path, device: label)
     photos(tmp_path / "p", 5)
     for options in (

@@ -44,7 +44,8 @@ class Oracle:
         names, ids = list(dataset.classes.names), [3 + 2 * i for i in dataset.classes.ids]
         self.settings = {"classes": names, "class_ids": ids}
         self.task = SimpleNamespace(
-            card=SimpleNamespace(prediction=dataset.target_type), rows=lambda p: [{"n": len(p)}] * len(p)
+            card=SimpleNamespace(prediction_type=dataset.target_type),
+            to_records=lambda p: [{"n": len(p)}] * len(p),
         )
 
     def answers(self, sources: Sources, batch_size: int) -> Iterator[Answer]:

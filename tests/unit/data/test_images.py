@@ -377,7 +377,8 @@ def test_the_same_picture_in_threads_processes_and_by_bytes(tmp_path: Path) -> N
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(lambda _: read_image(files, 0, (64, 64)).tobytes(), range(40))) == {here}
     code = (
-        "import sys, hashlib; from pathlib import Path; from sightline.data.io.pixels import Files, read_image;"
+        "import sys, hashlib; from pathlib import Path; "
+        "from sightline.data.io.pixels import Files, read_image;"
         "print(hashlib.sha1(read_image(Files([Path(sys.argv[1])]), 0, (64, 64)).tobytes()).hexdigest())"
     )
     out = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)

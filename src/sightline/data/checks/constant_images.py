@@ -9,7 +9,9 @@ from sightline.data.checks._report import finding_on
 from sightline.data.scan import Scan
 
 CARD = CheckCard(
-    name="constant-images", summary="Pictures whose every pixel has the same value", findings=("constant-images",)
+    name="constant-images",
+    summary="Pictures whose every pixel has the same value",
+    findings=("constant-images",),
 )
 
 
