@@ -115,7 +115,7 @@ def test_what_auto_stands_for(task: str, folder: Callable[[str], Path], runs: Ca
     assert planned(data, task, pretrained="yes").settings["backbone"] == BACKBONE
     usual = planned(data, task)
     assert usual.settings["backbone"] == (BACKBONE if task == "semantic" else default)
-    assert ("from scratch: from installed weights yolo-n comes no further" in usual.why["start"]) == (
+    assert ("from scratch: from installed weights yolo-n comes no further" in usual.decisions["start"]) == (
         task != "semantic"
     )
     named = planned(data, task, pretrained="yes", options={"backbone": "resnet18"})

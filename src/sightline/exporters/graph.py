@@ -35,14 +35,11 @@ class Graph(nn.Module):
 
     Args:
         model: The model, in evaluation mode.
-        include: postprocess: images are uint8, and the outputs are those of `Model.postprocess`. none:
-            images are float32 and normalized, and the outputs are those of the network. nms: as postprocess,
-            and of the candidates only the objects stay (`nms_graph`). preprocess: as nms, or as postprocess if
-            nothing is to be suppressed; the resizing around it is not part of this graph (`preprocess_graph`).
-
-    Raises:
-        UsageError: If include is final and the model has no candidates, or picture and it says masks of
-            objects or sees tiles.
+        include: What the graph contains. postprocess: images are uint8, and the outputs are those of
+            `Model.postprocess`. none: images are float32 and normalized, and the outputs are those of the
+            network. nms: as postprocess, and of the candidates only the objects stay (`nms_graph`).
+            preprocess: as nms, or as postprocess if nothing is to be suppressed; the resizing around it is
+            not part of this graph (`preprocess_graph`).
     """
 
     def __init__(self, model: Model, include: Include = "postprocess") -> None:

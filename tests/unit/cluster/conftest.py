@@ -35,7 +35,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> Path:
+def images(tmp_path: Path) -> Path:
     """A folder of 11 pictures, one that is cut off, a stack of two pages, and a file that is no picture."""
     folder, rng = tmp_path / "pictures", np.random.default_rng(0)
     (folder / "deep").mkdir(parents=True)

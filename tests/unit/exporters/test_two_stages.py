@@ -81,9 +81,9 @@ def test_the_file_answers_as_the_network_does(
     run = written(method, name, file, monkeypatch)
     for images in (IMAGES, IMAGES[:1], IMAGES[2:]):
         with torch.no_grad():
-            target = graph(method).said(images)
+            target = graph(method).outputs_of(images)
         same(run(images.numpy()), target)
-    result = postprocess.select(graph(method).said(IMAGES), graph(method).settings)[0].counts
+    result = postprocess.select(graph(method).outputs_of(IMAGES), graph(method).settings)[0].counts
     assert int(result.min()) == 0 < int(result.max())
     if name == "torch":  # who runs it needs torchvision, and nothing of this toolkit
         called = {str(node.target).split(".")[0] for node in torch.export.load(file).graph.nodes}
