@@ -85,12 +85,12 @@ def test_findings_are_those_of_the_card_and_whole(name: str, kind: str) -> None:
 
 ELSEWHERE = {
     "boxes",
-    "broken",
+    "unreadable-files",
     "labels",
     "levels",
     "masks",
-    "oddities",
-    "outlines",
+    "image-properties",
+    "instance-masks",
     "positions",
     "sizes",
     "splits",

@@ -250,5 +250,5 @@ def _note(table: Any, summary: Predicted) -> None:
                 continue
             values = {"path": row.pop("id"), **{k: v for k, v in row.items() if v is not None}}
             summary.rows.append(values)
-            short = {k: v for k, v in values.items() if not k.startswith("p(") and not isinstance(v, list)}
+            short = {k: v for k, v in values.items() if not k.startswith("prob_") and not isinstance(v, list)}
             summary.shown.append(short)

@@ -89,5 +89,5 @@ def _top(row: Row, top: int | None) -> Row:
     """The row with only the `top` largest probabilities."""
     if top is None:
         return row
-    scores = sorted((k for k in row if k.startswith("p(")), key=lambda k: -row[k])
-    return {k: v for k, v in row.items() if not k.startswith("p(") or k in scores[:top]}
+    scores = sorted((k for k in row if k.startswith("prob_")), key=lambda k: -row[k])
+    return {k: v for k, v in row.items() if not k.startswith("prob_") or k in scores[:top]}

@@ -62,7 +62,7 @@ class Predicted:
             self.rows.append(outcome.row)
         if len(self.shown) < MAX_SHOWN:
             cells = outcome.row.items()
-            plain = {k: v for k, v in cells if not k.startswith("p(") and not isinstance(v, list | dict)}
+            plain = {k: v for k, v in cells if not k.startswith("prob_") and not isinstance(v, list | dict)}
             self.shown.append(plain)
 
     def to_json(self) -> dict[str, Any]:

@@ -24,7 +24,7 @@ def test_totals_stand_in_the_last_row() -> None:
 
 
 def test_size_classes_and_channels_are_taken() -> None:
-    table = api.inspect("lenet5", size=28, classes=10, channels=1)
+    table = api.inspect("lenet5", size=28, num_classes=10, channels=1)
     assert table.title == "lenet5 on 1x28x28"
     assert table.rows[-1][3] == 61_706
 

@@ -312,7 +312,7 @@ def test_addresses_and_webcams(run: Callable[..., Any], monkeypatch: pytest.Monk
             run(address)
     pytest.importorskip("av", reason="PyAV (extra 'video') is not installed")
     with pytest.raises(UsageError, match="OFFLINE"):
-        run("http://camera/film", stream=True)
+        run("http://camera/film", allow_http=True)
     with pytest.raises(UsageError, match="Webcam 97"):
         run("97")
 

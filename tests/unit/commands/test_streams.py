@@ -53,7 +53,7 @@ def follows_the_square(table: list[dict[str, str]]) -> bool:
 def test_a_film_from_a_web_server_loses_no_frame(name: str, run: Callable[..., Any], tmp_path: Path) -> None:
     """However slow the reader is: 40 frames are more than wait for it."""
     with web_server(written(tmp_path / name)) as address:
-        result = run(address, stream=True, out=Path("o.csv"))
+        result = run(address, allow_http=True, out=Path("o.csv"))
     table = rows(tmp_path / "o.csv")
     assert (result.total, result.errors) == (40, [])
     assert [r["path"] for r in table] == [f"{address}#{i:06d}" for i in range(40)]
@@ -76,7 +76,7 @@ def test_a_camera_by_tcp_is_read_to_its_end(
 def test_a_film_from_a_web_server_that_breaks_off(run: Callable[..., Any], tmp_path: Path) -> None:
     file = written(tmp_path / "film.mkv")
     with web_server(file, most=file.stat().st_size // 2) as address:
-        result = run(address, stream=True, out=Path("o.csv"))
+        result = run(address, allow_http=True, out=Path("o.csv"))
     *frames, broken = rows(tmp_path / "o.csv")
     assert result.exit_code == 1
     assert 5 < len(frames) < 35

@@ -139,7 +139,7 @@ def test_images_without_labels_are_read_for_tasks_that_need_none(tmp_path: Path)
     with pytest.raises(DataError):  # without a task they are still refused: labels may have been forgotten
         open_data(tmp_path)
     labeled = open_data("digits", target_type="none")
-    assert labeled.target == "none"
+    assert labeled.target_type == "none"
     assert any("left aside" in note for note in labeled.messages)
 
 

@@ -33,15 +33,15 @@ NETWORKS: dict[str, tuple[str, str, str, int, list[str]]] = {
 
 
 @functools.cache
-def traced(name: str, inside: Include = "all") -> tuple[Any, np.ndarray]:
+def traced(name: str, include: Include = "postprocess") -> tuple[Any, np.ndarray]:
     """The graph as it was, and two pictures as it takes them: noise and white."""
-    graph = graph_of(name, inside)
+    graph = graph_of(name, include)
     images = graph.example(2)
     images[1] = images.max()
     return proto(graph), images.numpy()
 
 
-def graph_of(name: str, inside: Include = "all") -> Graph:
+def graph_of(name: str, include: Include = "postprocess") -> Graph:
     """A network that has seen a few pictures, with a mean and deviation of its own for each channel."""
     task, method, backbone, side, _ = NETWORKS[name]
     settings = {**toy_plan(task, model=method).settings, "size": [side, side], "channels": 3}
@@ -54,7 +54,7 @@ def graph_of(name: str, inside: Include = "all") -> Graph:
         pytest.skip(str(error))
     with torch.no_grad():
         model.train()(torch.randint(0, 256, (4, 3, side, side), dtype=torch.uint8))
-    return Graph(model.eval(), inside)
+    return Graph(model.eval(), include)
 
 
 def said(model: Any, images: np.ndarray) -> dict[str, np.ndarray]:

@@ -57,7 +57,7 @@ def trouble(result: dict[str, Finding]) -> set[str]:
 
 def test_sound_maps_pass() -> None:
     assert not trouble(findings(masked(maps())))
-    for name in ("masks", "outlines"):
+    for name in ("masks", "instance-masks"):
         empty = masked(maps()).subset([])
         assert CHECKS.load(name).run(empty, scan(empty)) == []
 
@@ -168,7 +168,7 @@ def outlined(more: Sequence[tuple[int, np.ndarray]] = ()) -> Dataset:
 
 def test_sound_objects_pass() -> None:
     assert not trouble(findings(outlined()))
-    assert not any(name.startswith("outlines") for name in findings(outlined()))
+    assert not any(name.startswith("instance-masks") for name in findings(outlined()))
 
 
 def test_objects_without_pixels_and_outside() -> None:
@@ -191,7 +191,7 @@ def test_objects_without_pixels_and_outside() -> None:
     ],
 )
 def test_objects_on_each_other_and_in_parts(label: int, mask: np.ndarray, name: str, count: int) -> None:
-    result = {n: f for n, f in findings(outlined([(label, mask)])).items() if n.startswith("outlines")}
+    result = {n: f for n, f in findings(outlined([(label, mask)])).items() if n.startswith("instance-masks")}
     assert {n: f.count for n, f in result.items()} == {name: count}
     assert all(item.startswith("000: ") for item in result[name].items)
 
