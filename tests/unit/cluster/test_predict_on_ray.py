@@ -111,9 +111,9 @@ def test_a_picture_that_kills_its_worker_is_a_row_with_an_error(
     ("options", "said"),
     [
         ({"out": None}, "--out FOLDER"),
-        ({"as_": "coco"}, "--to coco"),
+        ({"to": "coco"}, "--to coco"),
         ({"device": "cuda:1"}, "--device cuda:1"),
-        ({"stream": True}, "--allow-http"),
+        ({"allow_http": True}, "--allow-http"),
         ({"prompt": "point 1,1"}, "--prompt"),
         ({"ray": "127.0.0.1:1"}, "nobody answers"),
         ({"ray": "ray://head:10001"}, "HOST:PORT"),

@@ -58,10 +58,10 @@ def rows(file: Path) -> list[dict[str, str]]:
     ],
 )
 def test_boxes_come_back_in_the_pixels_of_the_array(
-    fit: str, stored: tuple[int, int], wanted: tuple[float, ...]
+    resize: str, stored: tuple[int, int], wanted: tuple[float, ...]
 ) -> None:
     says = [16.0, 24, 48, 40] if stored != (200, 100) else [24.0, 24, 40, 40]
-    (outcome,) = predictor((64, 64), fit, says=says).predict(np.zeros((*stored, 3), np.uint8))
+    (outcome,) = predictor((64, 64), resize, says=says).predict(np.zeros((*stored, 3), np.uint8))
     assert outcome.prediction.boxes[0].tolist() == pytest.approx(wanted, abs=1e-3)
     assert tuple(outcome.prediction.sizes[0].tolist()) == stored
 

@@ -31,7 +31,7 @@ def graph(method: str) -> Graph:
     """A network that tells boxes apart, so that rounding decides nothing; on one picture it finds nothing."""
     torch.manual_seed(0)
     models = DETECTORS if method == "faster-rcnn" else SEGMENTERS
-    model = models.load(method).MODEL(settings("resnet18", fit="stretch", conf=0.0)).eval()
+    model = models.load(method).MODEL(settings("resnet18", resize="stretch", conf=0.0)).eval()
     net = model.network.net
     with torch.no_grad():
         net.rpn.head.cls_logits.weight *= 30

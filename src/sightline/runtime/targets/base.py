@@ -115,7 +115,7 @@ class TargetArrays(ABC):
             (H', W', 3) uint8; small images are enlarged so that words fit.
         """
         del names
-        values = [v for k, v in row.items() if k not in ("path", "seconds") and not k.startswith("p(")]
+        values = [v for k, v in row.items() if k not in ("path", "seconds") and not k.startswith("prob_")]
         return captioned(image, " ".join(f"{v:.3g}" if isinstance(v, float) else str(v) for v in values))
 
     def legend(self, names: Sequence[str]) -> list[tuple[str, Color]]:
