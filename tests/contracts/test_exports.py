@@ -100,8 +100,8 @@ def test_the_file_answers_as_the_network_does(
 
 
 def _channels(graph: Graph) -> None:
-    outputs = graph.said
-    graph.said = lambda images: outputs(images.flip(1))  # type: ignore[method-assign]
+    outputs = graph.outputs_of
+    graph.outputs_of = lambda images: outputs(images.flip(1))  # type: ignore[method-assign]
 
 
 def _mean(graph: Graph) -> None:
@@ -109,8 +109,8 @@ def _mean(graph: Graph) -> None:
 
 
 def _classes(graph: Graph) -> None:
-    outputs = graph.said
-    graph.said = lambda images: {k: v.roll(1, 1) for k, v in outputs(images).items()}  # type: ignore[method-assign]
+    outputs = graph.outputs_of
+    graph.outputs_of = lambda images: {k: v.roll(1, 1) for k, v in outputs(images).items()}  # type: ignore[method-assign]
 
 
 def _activation(graph: Graph) -> None:
@@ -152,7 +152,7 @@ def test_a_faulty_file_is_refused(
 
 
 def test_a_file_that_is_mended_replaces_the_rejected_one(runs: Callable[[str], Path], tmp_path: Path) -> None:
-    result = exported(runs("classify"), "onnx", tmp_path / "it", tolerance=-100)
+    result = exported(runs("classify"), "onnx", tmp_path / "it", max_score_drop=-100)
     assert result.exit_code == 1
     assert "fell by 0.00 points, more than --max-score-drop -100" in result.gate.why
     assert exported(runs("classify"), "onnx", tmp_path / "it").exit_code == 0

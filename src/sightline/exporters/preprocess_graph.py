@@ -12,7 +12,7 @@ from sightline.data.loading.preprocess import PAD_GRAY
 from sightline.exporters.graph import INPUT
 from sightline.exporters.onnx_proto import library
 
-PICTURE = "preprocess"
+PICTURE = "picture"
 """Input of such a file: (H, W, C) uint8, of any height and width."""
 
 
