@@ -68,8 +68,8 @@ def test_the_fine_levels_tell_the_classes(classify: Path, classes: Path) -> None
     low, high = record["model_config"]["pixel_range"]
     assert BASE <= low < high <= BASE + STEP + 20
     assert (record["model_config"]["channels"], record["model_config"]["dtype"]) == (5, "float32")
-    assert "5 bands" in record["why"]["input"]
-    assert any("Nothing is cut off" in note for note in record["notes"])
+    assert "5 bands" in record["decisions"]["input"]
+    assert any("Nothing is cut off" in note for note in record["messages"])
     assert (classify / "report.html").is_file()
 
 

@@ -148,7 +148,7 @@ def benchmark_run(
     lines, metric = [], task.metrics()[task.card.primary_metric].card
     for file in track([None, *files], "benchmark"):
         answers = _runner(opened_run.path, file)
-        include: Any = "all" if file is None else _document(file).get("include", "postprocess")
+        include: Any = "postprocess" if file is None else _document(file).get("include", "postprocess")
         judged = gate(Graph(model, include), _given(answers), part, task, math.inf, exact=False)
         shape = (batch_size, *graph.spec.shape)
         place, dtype = None if file is None else str(file), graph.spec.dtype
