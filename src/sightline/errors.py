@@ -34,7 +34,7 @@ class UnknownName(UsageError):
     Args:
         kind: What was named, as a user says it: "model", "task", "option".
         name: What was given.
-        known: What exists. The nearest is suggested, never taken.
+        known_names: What exists. The nearest is suggested, never taken.
         hint: A sentence on where to see them all.
     """
 

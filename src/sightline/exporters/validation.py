@@ -53,7 +53,7 @@ class Gate:
         after: Score of the file on the same images.
         fell: Drop of the score in points (of 100); for a score that is no share, in per cent of its value.
         tolerance: Drop that is allowed.
-        max_abs_diff: Maximum difference of each output, as a share of its maximum value.
+        apart: Maximum difference of each output, as a share of its maximum value.
         changed: Images with another prediction: class, classes of objects, classes of pixels, or number.
         n: Number of validation images.
         why: Reason for rejecting the file, or "".

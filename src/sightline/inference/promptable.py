@@ -46,7 +46,7 @@ class Prompted:
     """Predictor that applies one prompt to every image.
 
     Args:
-        one: Has `settings`, `task` and `outcome(name, image)`.
+        predictor: Has `settings`, `task` and `outcome(name, image)`.
     """
 
     def __init__(self, predictor: Any) -> None:

@@ -47,7 +47,7 @@ def temperature(scores: Array, target: Array) -> float:
 
     Args:
         scores: (N, K) probabilities; for one label an image they sum to 1.
-        truth: (N,) class index, or (N, K) bool where an image may have several labels.
+        target: (N,) class index, or (N, K) bool where an image may have several labels.
 
     Returns:
         The temperature, within `LIMITS`; 1.0 where there is no image or nothing is gained.
@@ -157,7 +157,7 @@ def reliability(scores: Array, target: Array, bins: int = 15) -> list[Point]:
 
     Args:
         scores: (N, K) probabilities.
-        truth: (N,) class index, then the confidence is the highest score; or (N, K) bool, then it
+        target: (N,) class index, then the confidence is the highest score; or (N, K) bool, then it
             is the score of each label, and "right" is whether the image has it.
         bins: Number of bins of equal width.
 

@@ -177,7 +177,7 @@ def confusion(prediction: Any, target: Any, classes: int, threshold: float, iou:
 
     Args:
         prediction: `Instances` with scores.
-        truth: `Instances` of the same images.
+        target: `Instances` of the same images.
         classes: K.
         threshold: Confidence from which on a detection counts.
         iou: Least overlap of a pair, above 0.

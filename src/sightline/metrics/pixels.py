@@ -38,7 +38,7 @@ def confusion(prediction: Any, target: Any, classes: int) -> Array:
 
     Args:
         prediction: `SemanticMasks` of N images.
-        truth: `SemanticMasks` of the same images, in the same sizes.
+        target: `SemanticMasks` of the same images, in the same sizes.
         classes: K.
 
     Raises:

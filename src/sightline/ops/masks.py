@@ -100,8 +100,8 @@ class _Masks:
 
     Args:
         masks: All of them.
-        asked: (P,) which one each pair asks for. One that stays after its last pair would not only take
-            memory: fresh memory for the next takes longer than what has just been used.
+        first_ids: (P,) number of the mask that each pair asks for. One that stays after its last pair would
+            not only take memory: fresh memory for the next takes longer than what has just been used.
     """
 
     def __init__(self, masks: CroppedMasks, first_ids: Array) -> None:

@@ -18,8 +18,8 @@ def resized_shape(stored: Sides, size: Sides, resize: ResizeMode) -> tuple[Sides
     Args:
         stored: Height and width of the image.
         size: Of the view.
-        fit: stretch scales each side by itself; crop scales the short side and cuts the middle out; letterbox
-            scales the long side and fills up.
+        resize: stretch scales each side by itself; crop scales the short side and cuts the middle out;
+            letterbox scales the long side and fills up.
     """
     (h, w), (height, width) = stored, size
     if resize == "stretch":

@@ -41,8 +41,8 @@ def resize_to_input(
     Args:
         image: (H, W, C) uint8, C is 3 or 1.
         size: (height, width) wanted, or None for as it is.
-        fit: stretch scales each side by itself; crop scales the short side and cuts the middle out; letterbox
-            scales the long side and fills up with grey 114.
+        resize: stretch scales each side by itself; crop scales the short side and cuts the middle out;
+            letterbox scales the long side and fills up with gray 114.
         channels: 3, or 1 (grey by ITU-R 601).
 
     Returns:

@@ -127,7 +127,7 @@ def test_masks_of_prototypes_are_those_of_the_toolkit(case: tuple[int, str, floa
         whole = InstanceMasks(
             result.counts, result.sizes, result.boxes, result.labels, result.scores, areas, masks=masks
         )
-        whole = postprocess.centerd(whole.select(areas > 0), settings["cuts"])
+        whole = postprocess.rescale_scores(whole.select(areas > 0), settings["cuts"])
         stored = torch.tensor(STORED[i : i + 1])
         batch = Batch(torch.zeros(1, 3, *SIZE), None, (), input_affine(stored, SIZE, resize), stored)
         theirs = batch.back(whole)

@@ -70,9 +70,9 @@ def test_scores_are_stretched_so_that_the_best_cut_is_one_half() -> None:
         torch.tensor([3, 1]), torch.full((2, 2), 9), torch.arange(16.0).view(4, 4),
         torch.tensor([0, 1, 0, 1]), torch.tensor([0.6, 0.5, 0.2, 0.9]),
     )  # fmt: skip
-    outputs = postprocess.centerd(result, [0.2, 0.8])
+    outputs = postprocess.rescale_scores(result, [0.2, 0.8])
     assert outputs.scores is not None
     assert outputs.scores.tolist() == pytest.approx([0.75, 0.5, 0.3125, 0.75])
     assert outputs.labels.tolist() == [0, 0, 1, 1]
     assert outputs.boxes[:, 0].tolist() == [0, 8, 4, 12]
-    assert postprocess.centerd(result, None) is result
+    assert postprocess.rescale_scores(result, None) is result

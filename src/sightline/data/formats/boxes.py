@@ -14,13 +14,14 @@ from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
 from sightline.core.targets.instances import Instances
 from sightline.data.io.walk import files_in
+from sightline.data.parsing.box_columns import SINGLE_CLASS, BoxColumns, box_columns, describe_columns
 from sightline.data.parsing.cells import DOUBTFUL, ON, is_missing, numbers
 from sightline.data.parsing.csv import Columns, header, read_text, rows_of
 from sightline.data.parsing.instances import NAN, InstanceBuilder
 from sightline.data.parsing.options import ReadOptions
 from sightline.data.parsing.splits import SPLIT_WORDS, annotation_files, by_split, file_beside, names_of
 from sightline.data.parsing.writing import Item, class_table, items, number
-from sightline.errors import DataError, UnknownName
+from sightline.errors import DataError
 
 CARD = FormatCard(
     name="boxes",
@@ -30,60 +31,8 @@ CARD = FormatCard(
     target_types=("instances",),
     writes=True,
 )
-_PATHS = (
-    "path", "image", "file", "filename", "file_name", "filepath", "image_path", "img", "picture", "image_id",
-    "imageid",
-)  # fmt: skip
-_CLASSES = (
-    "class", "label", "category", "class_name", "classname", "label_name", "labelname", "name", "species",
-)  # fmt: skip
-_IDS = ("class_id", "label_id", "category_id")
-_CORNERS = (
-    ("xmin", "ymin", "xmax", "ymax"),
-    ("x_min", "y_min", "x_max", "y_max"),
-    ("x1", "y1", "x2", "y2"),
-    ("left", "top", "right", "bottom"),
-)
-_SIZED = (("x", "y", "width", "height"), ("x", "y", "w", "h"))
-_TEXTS = ("bbox", "box", "bounding_box", "boundingbox")
-"""Columns with the four numbers of a box in one cell: [x, y, width, height]."""
-_SIZES = (("image_height", "image_width"), ("img_height", "img_width"), ("height", "width"))
-_MORE = {
-    "split": ("split", "set", "subset", "partition"),
-    "group": ("group", "group_id", "patient", "patient_id", "subject", "subject_id"),
-    "difficult": ("difficult",),
-    "crowd": ("crowd", "iscrowd", "isgroupof"),
-    "area": ("area",),
-}
-_NO_CLASSES = ("", "source", "id", "index", "confidence", "unnamed: 0", "annotation_id", "image_name")
-"""Columns that are known to be no classes."""
-SINGLE_CLASS = "object"
-"""Name of the class where a table has none."""
 _DESCRIBED = "class-descriptions"
 _HEADER = ("path", "xmin", "ymin", "xmax", "ymax", "class", "class_id", "width", "height")
-
-
-@dataclass
-class _Roles:
-    """Columns of a box table by their roles.
-
-    Attributes:
-        path: The image.
-        box: Its four numbers, or the one column that holds all of them.
-        sized: Whether these are x, y, width, height.
-        name: The class, or "" where only ids are given, or nothing (all are of one class).
-        number: The class id, or "".
-        size: Height and width of the image, or None.
-        more: Further roles (split, group, difficult, crowd, area) that there are.
-    """
-
-    path: str
-    box: tuple[str, ...]
-    sized: bool
-    name: str
-    number: str
-    size: tuple[str, str] | None
-    more: dict[str, str]
 
 
 @dataclass
@@ -126,14 +75,14 @@ def read(source: str, options: ReadOptions) -> Dataset:
     contents = _Rows(InstanceBuilder(root if root.is_dir() else root.parent, stored=options.exif == "ignore"))
     for path, split in chosen:
         table = read_text(path)
-        roles = _roles(table.names, options.target)
+        roles = box_columns(table.names, options.target)
         if roles is None:
             raise DataError(
                 f"{path}: the columns {', '.join(table.names)} hold no boxes. Expected {CARD.recognized_by}."
             )
         contents.lines += [f"{path.name} line {n}" for n in table.broken]
         _gather(path, split, table, roles, contents)
-        notes += [*_column_message(path, roles, table), *table.messages]
+        notes += [*describe_columns(path, roles, table), *table.messages]
     if contents.into.whole:
         notes.append("The boxes count the width and height of a picture as 1, as none is above 1.")
     note = contents.into.note
@@ -200,66 +149,10 @@ def _files(root: Path) -> list[Path]:
 
 def _like_boxes(path: Path) -> bool:
     """Whether the header has the columns of a box."""
-    return _roles(header(path), None) is not None
+    return box_columns(header(path), None) is not None
 
 
-def _roles(names: Sequence[str], target: str | None) -> _Roles | None:
-    """Roles of the columns, or None if it is no table of boxes.
-
-    Raises:
-        UnknownName: If the target is none of them.
-    """
-    by_lower_name = {name.lower(): name for name in reversed(names)}
-    if target is not None and target not in names:
-        raise UnknownName("column", target, names)
-
-    def first(wanted: Sequence[str]) -> str:
-        return next((by_lower_name[w] for w in wanted if w in by_lower_name), "")
-
-    corners = next((c for c in _CORNERS if all(n in by_lower_name for n in c)), None)
-    sized = next((c for c in _SIZED if all(n in by_lower_name for n in c)), None)
-    text = first(_TEXTS)
-    box = corners or sized or ((text,) if text else None)
-    path, name, number = first(_PATHS), target or first(_CLASSES), first(_IDS)
-    if box is None or not path:
-        return None
-    sizes = [pair for pair in _SIZES if all(n in by_lower_name and n not in box for n in pair)]
-    more = {role: first(wanted) for role, wanted in _MORE.items() if first(wanted)}
-    taken = {
-        path,
-        *(by_lower_name[n.lower()] for n in box),
-        *(by_lower_name[n] for pair in sizes for n in pair),
-        *more.values(),
-    }
-    rest = [n for n in names if n not in taken and n.lower() not in _NO_CLASSES]
-    if not (name or number) and rest:  # one of them may be the class
-        return None
-    return _Roles(
-        path=path,
-        box=tuple(by_lower_name[n.lower()] for n in box),
-        sized=corners is None,
-        name=name,
-        number=number,
-        size=(by_lower_name[sizes[0][0]], by_lower_name[sizes[0][1]]) if sizes else None,
-        more=more,
-    )
-
-
-def _column_message(path: Path, roles: _Roles, table: Columns) -> list[str]:
-    """Message about the roles of the columns."""
-    form = "as x, y, width, height" if roles.sized else "as corners"
-    kind = (
-        f"class '{roles.name or roles.number}'"
-        if roles.name or roles.number
-        else f"one class, '{SINGLE_CLASS}'"
-    )
-    used = {roles.path, roles.name, roles.number, *roles.box, *(roles.size or ()), *roles.more.values()}
-    rest = [n for n in table.names if n not in used]
-    aside = f"; not used: {', '.join(map(repr, rest))}" if rest else ""
-    return [f"{path.name}: picture '{roles.path}', box {', '.join(roles.box)} ({form}), {kind}{aside}."]
-
-
-def _gather(path: Path, split: str, table: Columns, roles: _Roles, contents: _Rows) -> None:
+def _gather(path: Path, split: str, table: Columns, roles: BoxColumns, contents: _Rows) -> None:
     """Collect the images and boxes of one table."""
     contents.grouped |= "group" in roles.more
     places: dict[str, Path] = {}
@@ -284,7 +177,7 @@ def _gather(path: Path, split: str, table: Columns, roles: _Roles, contents: _Ro
             _box(image, row, roles, corners, more, where, contents)
 
 
-def _boxes(path: Path, table: Columns, roles: _Roles) -> list[tuple[float, ...] | None]:
+def _boxes(path: Path, table: Columns, roles: BoxColumns) -> list[tuple[float, ...] | None]:
     """Corners of the box of each row, NaN where one is no number; None where the cells are empty.
 
     Raises:
@@ -309,7 +202,7 @@ def _boxes(path: Path, table: Columns, roles: _Roles) -> list[tuple[float, ...] 
 
 
 def _parts_of_one(
-    path: Path, boxes: Sequence[tuple[float, ...] | None], roles: _Roles, contents: _Rows
+    path: Path, boxes: Sequence[tuple[float, ...] | None], roles: BoxColumns, contents: _Rows
 ) -> None:
     """Note whether boxes are relative to the image: none exceeds 1, some are fractions. Tables with ids of
     classes, which we wrote, count in pixels.
@@ -334,7 +227,7 @@ def _parts_of_one(
 
 
 def _box(
-    image: int, row: dict[str, str], roles: _Roles, corners: tuple[float, ...], more: dict[str, str],
+    image: int, row: dict[str, str], roles: BoxColumns, corners: tuple[float, ...], more: dict[str, str],
     where: str, contents: _Rows,
 ) -> None:  # fmt: skip
     """Gather the box of one row."""

@@ -17,7 +17,7 @@ class Cuts:
     """Counter of images with values clipped to a range, and their extremes.
 
     Attributes:
-        images: How many.
+        pictures: How many.
         least: Lowest value of all of them.
         most: Highest.
     """

@@ -49,7 +49,7 @@ class MaskFolders:
     """A folder of images and the folder of their maps.
 
     Attributes:
-        images: Folder, searched at any depth.
+        pictures: Folder, searched at any depth.
         masks: Likewise.
         split: What the folders' names say, or "".
         ends: What the names of pictures and of maps end with, beside what they share.

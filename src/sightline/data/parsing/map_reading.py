@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,14 +15,14 @@ import torch
 
 from sightline.console import track
 from sightline.core.dataset import Dataset, Pixels
-from sightline.core.report import Severity
 from sightline.core.targets.bitmaps import CompressedMaps
 from sightline.core.targets.masks import IGNORE_INDEX, MAX_CLASSES, SemanticMasks
-from sightline.data.io.label_maps import Keys, LabelMap, composed, look, nearest, parts_of
+from sightline.data.io.label_maps import Keys, LabelMap, composed, look
 from sightline.data.io.pixels import Files, Pages
-from sightline.data.parsing.class_tables import EXPECTED, FILES, Entry, Table, table_of
+from sightline.data.parsing.class_tables import FILES, Entry, Table, table_of
 from sightline.data.parsing.map_discovery import Item
 from sightline.data.parsing.map_files import MaskFiles
+from sightline.data.parsing.map_problems import MapProblems, report
 from sightline.errors import DataError, UnreadableImage
 
 UNDECLARED = (255, 65535, -1)
@@ -30,36 +30,14 @@ UNDECLARED = (255, 65535, -1)
 BINARY = {0, 255}
 BACKGROUND = "background"
 _BLOCK = 64
-_MAX_SHOWN = 5
 _RAMPS = 0.2
 """Share of the edges of maps that go through numbers in between, from which the maps were smoothed."""
 _BETWEEN = 3
 """So many numbers in between at least: one may be a rim that is drawn around objects."""
-_MOST_MAPS = 0.9
-"""Share of the maps from which a number that no table declares is more than an aside."""
-_FEW_VALUES = 3
-"""Maps that are too few to say so."""
 _IDS = 40
 """Ids below this may have gaps; higher ones beside 255 are grey levels, unless a quarter of them is there."""
 T = TypeVar("T")
 R = TypeVar("R")
-
-
-@dataclass
-class _Said:
-    """Findings about maps, by name."""
-
-    unknown: dict[str, Counter[int]] = field(default_factory=dict)
-    colors: dict[str, Counter[int]] = field(default_factory=dict)
-    undeclared: dict[str, Counter[int]] = field(default_factory=dict)
-    lossy: list[str] = field(default_factory=list)
-    smooth: list[str] = field(default_factory=list)
-    bare_of_ids: list[str] = field(default_factory=list)
-    colored: list[str] = field(default_factory=list)
-    mixed: list[str] = field(default_factory=list)
-    overlapping: list[str] = field(default_factory=list)
-    bare: list[str] = field(default_factory=list)
-    by_palette: bool = False
 
 
 def dataset(files: MaskFiles, source: Path, format: str) -> Dataset:
@@ -74,7 +52,7 @@ def dataset(files: MaskFiles, source: Path, format: str) -> Dataset:
         DataError: If no map can be used, or nothing says what they mean.
     """
     files.spread()
-    findings = _Said()
+    findings = MapProblems()
     total = len(files.items)
     table, rows = _read(files, findings)
     rows = _smoothed(files, rows, findings)
@@ -90,7 +68,7 @@ def dataset(files: MaskFiles, source: Path, format: str) -> Dataset:
         return _mapped(files.name(row[0]), row[1], table, findings)
 
     maps = _each(finish, rows)
-    _tell(files, findings, table)
+    report(files, findings, table)
     mapped = [
         (item, label_map) for (item, _), label_map in zip(rows, maps, strict=True) if label_map is not None
     ]
@@ -129,7 +107,7 @@ def _each(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
     return done
 
 
-def _read(files: MaskFiles, findings: _Said) -> tuple[Table | None, list[tuple[Item, LabelMap]]]:
+def _read(files: MaskFiles, findings: MapProblems) -> tuple[Table | None, list[tuple[Item, LabelMap]]]:
     """Read all maps. Where each class has its own the table follows from that, and they are put together."""
     names = sorted({name for item in files.items for name, _ in item.masks if name}, key=str.casefold)
     background = next((n for n in names if n.casefold() == BACKGROUND), None)
@@ -165,7 +143,7 @@ def _read(files: MaskFiles, findings: _Said) -> tuple[Table | None, list[tuple[I
 
 
 def _combine_class_masks(
-    name: str, parts: list[tuple[str, LabelMap]], order: list[str], rest: int, findings: _Said
+    name: str, parts: list[tuple[str, LabelMap]], order: list[str], rest: int, findings: MapProblems
 ) -> LabelMap | None:
     """The map of one image, of maps of one class each; None where they cannot be such."""
     odd = [part for _, part in parts if np.count_nonzero(part.keys) > 1]
@@ -243,7 +221,7 @@ def _must_be_ids(files: MaskFiles, known_ids: Sequence[int], ids: set[int]) -> N
 
 
 def _smoothed(
-    files: MaskFiles, rows: list[tuple[Item, LabelMap]], findings: _Said
+    files: MaskFiles, rows: list[tuple[Item, LabelMap]], findings: MapProblems
 ) -> list[tuple[Item, LabelMap]]:
     """The maps, those with soft edges marked as changed, where the maps as a whole have soft edges.
 
@@ -272,7 +250,7 @@ def _numbers(label_map: LabelMap) -> Keys:
     return label_map.keys & 255 if label_map.colored else label_map.keys
 
 
-def _mapped(name: str, label_map: LabelMap, table: Table, findings: _Said) -> CompressedMaps | None:
+def _mapped(name: str, label_map: LabelMap, table: Table, findings: MapProblems) -> CompressedMaps | None:
     """A map in indices of classes; None where it cannot be used. Oddities go into `findings`."""
     colors, colored = table.colors, label_map.colored
     if colored and not colors and not label_map.gray:
@@ -317,87 +295,3 @@ def _reordered(maps: list[LabelMap], table: Table) -> bool:
             pairs = zip(label_map.keys.tolist(), shown, strict=True)
             differs = differs or (apart and any(numbers.get(k) != colors[code] for k, code in pairs))
     return differs
-
-
-def _tell(files: MaskFiles, findings: _Said, table: Table) -> None:
-    """Findings about the content of the maps."""
-    _tell_of_keys(files, findings, table)
-    note = files.note
-    what = "masks hold colours, and no table says what they stand for; they were left out"
-    fix = f"Save the masks with class ids, or add a table of colours. {EXPECTED}."
-    note("masks-in-color", "error", sorted(findings.colored), what, fix)
-    what = (
-        "masks hold values between those of the classes, as JPEG, WebP, scaling with mixing and drawing with "
-    )
-    what += "smooth edges leave them; they were left out"
-    fix = (
-        "Export them again as PNG, scaled by the nearest pixel and drawn without smoothing (0 and 255: by a "
-    )
-    fix += "threshold): ids that were changed cannot be told from others."
-    note("masks-lossy", "error", sorted(findings.lossy), what, fix)
-    what = "masks have edges that go through the numbers of other classes, as scaling with mixing leaves them"
-    fix = "Look at the edges in one of them; scale masks by the nearest pixel."
-    note("masks-smoothed", "warning", sorted(findings.smooth), what, fix)
-    what = "masks of single classes hold more than one value beside 0, or differ in size; they were left out"
-    fix = "Keep one mask of 0 and 255 for each class, or one map of class ids for each picture."
-    note("class-masks-not-binary", "error", sorted(findings.mixed), what, fix)
-    what = "pictures have pixels in masks of two classes, which count as no class"
-    fix = "Draw the masks so that each pixel is in one."
-    note("masks-overlap", "warning", sorted(findings.overlapping), what, fix)
-    what = "pictures have pixels in no mask, not even that of the background; they count as no class"
-    note("masks-with-gaps", "info", sorted(findings.bare), what, "Nothing, if that is meant.")
-
-
-def _tell_of_keys(files: MaskFiles, findings: _Said, table: Table) -> None:
-    """Findings about numbers and colors that are not in the table."""
-    where = Path(table.source).name if table.source != str(files.root) else "the class table"
-
-    def near(code: int) -> str:
-        return f"{_shown(code)}, nearest is {_nearest(code, table)}"
-
-    total = _total(findings.unknown, str)
-    what = f"masks hold numbers that {where} has not, and that count as no class{total}"
-    fix = "Add the classes to the table, or mend the masks; grey levels made of a palette are no ids."
-    files.note("mask-ids-unknown", "error", _each_of(findings.unknown, str), what, fix)
-    total = _total(findings.colors, near)
-    what = f"masks hold colours that {where} has not, and that count as no class{total}"
-    fix = "Add the colours to the table; where they lie between two, the masks were scaled or saved as JPEG."
-    files.note("mask-colors-unknown", "error", _each_of(findings.colors, _shown), what, fix)
-    void = len(findings.undeclared)
-    if findings.bare_of_ids and len(findings.bare_of_ids) > void / 2:
-        what = "masks hold nothing but 0 and a number that by custom is no class: their objects would be lost"
-        fix = "Write what it stands for into a table such as classes.txt ('255 object', or '255 void')."
-        files.note("foreground-ignored", "error", sorted(findings.bare_of_ids), what, fix)
-    total = _total(findings.undeclared, str)
-    severity: Severity = "warning" if void >= max(_FEW_VALUES, _MOST_MAPS * len(files.items)) else "info"
-    what = f"masks hold numbers that are in no table, and by custom count as no class{total}"
-    fix = "Nothing, if that is meant; else name the class in a table such as classes.txt."
-    files.note("ignored-undeclared", severity, _each_of(findings.undeclared, str), what, fix)
-
-
-def _total(rows: dict[str, Counter[int]], word: Callable[[int], str]) -> str:
-    """The commonest keys over all maps, with their pixels, in brackets."""
-    whole: Counter[int] = sum(rows.values(), Counter())
-    some = [f"{word(key)}: {count:,} pixels" for key, count in whole.most_common(_MAX_SHOWN)]
-    more = f"; and {len(whole) - _MAX_SHOWN} more" if len(whole) > _MAX_SHOWN else ""
-    return f" ({'; '.join(some)}{more})" if some else ""
-
-
-def _each_of(rows: dict[str, Counter[int]], word: Callable[[int], str]) -> list[str]:
-    """A text for each map."""
-    return [
-        f"{name}: " + " ".join(f"{word(key)} ({count:,} px)" for key, count in counts.most_common(_MAX_SHOWN))
-        for name, counts in sorted(rows.items())
-    ]
-
-
-def _shown(code: int) -> str:
-    return "({})".format(", ".join(str(int(v[0])) for v in parts_of(np.array([code]))))
-
-
-def _nearest(code: int, table: Table) -> str:
-    """The colour of the table that is nearest to one, and its class."""
-    colors = list(table.colors)
-    best = colors[nearest(code, colors)]
-    index = table.colors[best]
-    return f"{_shown(best)} '{'void' if index == IGNORE_INDEX else table.entries[index].name}'"

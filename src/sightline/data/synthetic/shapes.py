@@ -21,10 +21,10 @@ class Shape:
 
     Attributes:
         kind: Index into `SHAPES`.
-        centre: (x, y) in pixels.
+        center: (x, y) in pixels.
         radius: Of the circle around it, in pixels.
         angle: Turn in radians.
-        colour: (3,) in [0, 255].
+        color: (3,) in [0, 255].
         speed: (dx, dy) in pixels per frame.
     """
 

@@ -32,7 +32,7 @@ class Assigned:
     """Assignment: P positive anchor points, each of one object.
 
     Attributes:
-        truth: (P,) int64 row of the object.
+        target: (P,) int64 row of the object.
         image: (P,) int64 index of its image.
         place: (P,) int64 index of the anchor point.
         weight: (P,) target of the score: the alignment, scaled so that the best anchor point of an object has
@@ -57,7 +57,7 @@ def assign(
         places: (A, 3) center x, center y, stride of the anchor points, in pixels.
         boxes: (B, A, 4) predicted boxes, xyxy in pixels.
         logits: (B, A, K) predicted class scores before the sigmoid.
-        truths: (M, 4) target boxes of all images, xyxy in pixels.
+        targets: (M, 4) target boxes of all images, xyxy in pixels.
         labels: (M,) int64 target classes.
         image: (M,) int64 image of each target.
         most: Maximum number of anchor points for an object.

@@ -141,7 +141,7 @@ def learnable(target: Instances) -> Instances:
     return target.select(keep)
 
 
-def centerd(predictions: Kind, cuts: Sequence[float] | None) -> Kind:
+def rescale_scores(predictions: Kind, cuts: Sequence[float] | None) -> Kind:
     """Rescale scores by class so that the calibrated threshold of every class becomes 0.5.
 
     Scores below and above the cut are stretched evenly, so that those of a class keep their order.

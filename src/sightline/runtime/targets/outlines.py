@@ -46,7 +46,7 @@ class OutlineArrays(InstanceArrays):
                 for weight, box in zip(outputs["coefficients"][rows], objects.boxes, strict=True)
             ]
         objects = replace(objects, parts=parts).at(np.array([p[2].size > 0 for p in parts], dtype=bool))
-        return centerd(objects, settings.get("cuts")).as_stored(settings, stored)
+        return rescale_scores(objects, settings.get("cuts")).as_stored(settings, stored)
 
     def draw(self, image: Image, names: Sequence[str], most: int | None = None) -> Image:
         """Draw masks, each object in its own color; boxes with labels only if there are few."""
@@ -107,7 +107,7 @@ def _enlarged(cells: NDArray[np.float32], axis: int, first: int, last: int) -> N
     return mixed
 
 
-def centerd(objects: OutlineArrays, cuts: Any) -> OutlineArrays:
+def rescale_scores(objects: OutlineArrays, cuts: Any) -> OutlineArrays:
     """Rescale scores by class so that the calibrated threshold of every class becomes 0.5."""
     scores = objects.scores
     if cuts is None or scores is None:

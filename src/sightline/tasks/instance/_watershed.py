@@ -195,7 +195,7 @@ def chosen(images: Sequence[Picture], targets: Sequence[Labels]) -> WatershedPar
 
     Args:
         images: (H, W, C) uint8.
-        truths: (H, W) numbers of the true objects, as `objects` gives them.
+        targets: (H, W) numbers of the true objects, as `objects` gives them.
     """
     areas = np.concatenate([np.bincount(t.ravel())[1:] for t in targets])
     areas = areas[areas > 0]

@@ -192,7 +192,7 @@ class Mask2Former(Model):
             torch.cat(labels),
             torch.cat(scores),
         )
-        return postprocess.centerd(outlines.to(answer["class_logits"].device), settings.get("cuts"))
+        return postprocess.rescale_scores(outlines.to(answer["class_logits"].device), settings.get("cuts"))
 
     def loss(
         self,

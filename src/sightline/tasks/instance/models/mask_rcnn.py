@@ -165,7 +165,7 @@ class MaskRCNN(Model):
             detections.counts, detections.sizes, detections.boxes, detections.labels, detections.scores,
             areas, masks=masks,
         )  # fmt: skip
-        return candidates.centerd(outlines.select(areas > 0), settings.get("cuts"))
+        return candidates.rescale_scores(outlines.select(areas > 0), settings.get("cuts"))
 
     def loss(
         self,

@@ -14,7 +14,7 @@ from sightline.core.task import DataInfo
 from sightline.losses import distillation
 from sightline.losses.boxes import box_losses
 from sightline.models.detection import yolo
-from sightline.models.detection.postprocess import centerd, learnable, select
+from sightline.models.detection.postprocess import learnable, rescale_scores, select
 from sightline.models.heads.prototypes import Prototypes, coefficients, crop_masks, mask_loss
 from sightline.models.weights.download import Pretrained
 from sightline.tasks.instance.options import InstanceOptions
@@ -74,7 +74,7 @@ class YoloSegmenter(Model):
             detections.counts, detections.sizes, detections.boxes, detections.labels, detections.scores,
             areas, masks=masks,
         )  # fmt: skip
-        return centerd(outlines.select(areas > 0), settings.get("cuts"))
+        return rescale_scores(outlines.select(areas > 0), settings.get("cuts"))
 
     def loss(
         self,
