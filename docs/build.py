@@ -214,7 +214,7 @@ def formats() -> str:
     names = [[f"`{name}`", text] for name, text in sorted(list_named().items())]
     return (
         "# Formats and data sets\n\nThe same as `sightline datasets`.\n\n## Formats\n\n"
-        + table(["`--format`", "what", "recognised by", "truth", "written too"], rows)
+        + table(["`--format`", "what", "recognized by", "target", "written too"], rows)
         + "\n\n## Data sets by name\n\n"
         + table(["name", "what"], names)
     )
@@ -236,7 +236,7 @@ def metrics() -> str:
     return (
         "# Metrics\n\nEach comes with a 95 % interval and the number of images behind it; see "
         "[evaluation](../evaluation.md).\n\n"
-        + table(["name", "what it says", "better", "best", "truth"], rows)
+        + table(["name", "what it says", "better", "best", "target"], rows)
     )
 
 

@@ -328,10 +328,14 @@ def test_a_file_that_crashes_its_runtime_is_told_and_not_kept(
     runs: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("onnxscript", reason="the extra 'onnx' is not installed")
+    good = exported(runs("classify"), "onnx", tmp_path / "good")
+    crash_check.check("onnx", good.file, "uint8", [(1, 3, 64, 64)])
+    with pytest.raises(SightlineError, match=r"a child process could not run it .*no-such"):
+        crash_check.check("no-such", good.file, "uint8", [(1, 3, 64, 64)])
     monkeypatch.setattr(crash_check, "_CODE", "import os; os.abort()")
     with pytest.raises(SightlineError, match="the runtime of 'onnx' crashed on it"):
         sl.export(runs("classify"), quantize="int8", out=tmp_path / "it")
-    assert not list(tmp_path.iterdir())
+    assert not list(tmp_path.glob("it*"))
 
 
 @pytest.mark.parametrize("task", ["regress", "semantic", "instance"])  # the others above

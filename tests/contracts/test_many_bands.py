@@ -132,3 +132,20 @@ def test_maps_of_classes_are_learnt_from_many_bands(maps: Path, tmp_path: Path) 
     exported = sl.export(out)
     assert exported.gate is not None
     assert exported.gate.passed
+
+
+@pytest.mark.parametrize("first", ["whole", "damaged"])
+def test_files_of_another_type_of_numbers_are_told(first: str, tmp_path: Path) -> None:
+    for i in range(8):
+        place = tmp_path / ("near", "far")[i % 2]
+        place.mkdir(exist_ok=True)
+        np.save(place / f"{i}.npy", scene(np.random.default_rng(i), i % 2)[0])
+    np.save(tmp_path / "near" / "other.npy", np.full((SIDE, SIDE, 5), 7, np.uint8))
+    if first == "damaged":
+        (tmp_path / "far" / "0.npy").write_bytes((tmp_path / "far" / "1.npy").read_bytes()[:40])
+    (finding,) = [f for f in sl.check(str(tmp_path)).findings if f.name == "mismatched-files"]
+    assert [item.partition(":")[0] for item in finding.items] == ["near/other.npy"]
+    assert (
+        "near/other.npy: holds numbers of type uint8; those of the first file are uint16" in finding.message
+    )
+    assert "same type of numbers" in finding.fix

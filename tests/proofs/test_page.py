@@ -17,6 +17,9 @@ ROWS = [
 PLUGINS = ("tasks", "core/targets", "runtime/targets", "data/formats")
 
 
+assert SHOWN, "docs/extend.md shows no code of the proofs"
+
+
 def code(proof: str) -> list[Path]:
     return [p for p in (HERE / proof).rglob("*.py") if p.parent != HERE / proof]
 

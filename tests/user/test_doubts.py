@@ -46,15 +46,15 @@ def test_wrong_labels_are_found_and_the_test_part_stays_closed(
     assert "label-issues" in completed.out
     assert "night, probably day (" in completed.out
     stored = json.loads((tmp_path / "findings.json").read_text())
-    assert stored["doubts"] == ["label-issues"]
+    assert stored["label_issues"] == ["label-issues"]
     (result,) = [f for f in stored["findings"] if f["name"] == "label-issues"]
     wrong = {f"val/night/wrong{i}.png" for i in range(4)}
     named = [item.partition(":")[0] for item in result["items"]]
     assert named[0] in wrong
     assert len(wrong & set(named)) >= 2
     assert not any(item.startswith("test/") for item in named)
-    assert "asked about 96 pictures; it was trained on 48" in stored["notes"][-1]
-    assert "48 of the test part and 0 with errors" in stored["notes"][-1]
+    assert "asked about 96 pictures; it was trained on 48" in stored["messages"][-1]
+    assert "48 of the test part and 0 with errors" in stored["messages"][-1]
     assert (tmp_path / "run/ledger.jsonl").read_text() == ledger
     warnings = [f["name"] for f in stored["findings"] if f["severity"] != "info"]
     accepted = [word for name in warnings for word in ("--accept", name)]
@@ -113,7 +113,7 @@ def test_boxes(sightline: Callable, tmp_path: Path) -> None:
     assert completed.code in (0, 1), completed.err
     assert completed.json() == json.loads((tmp_path / "findings.json").read_text())
     shown = 24 - len(json.loads((tmp_path / "run/splits.json").read_text())["test"])
-    assert f"asked about {shown} pictures" in completed.json()["notes"][-1]
+    assert f"asked about {shown} pictures" in completed.json()["messages"][-1]
     # After one epoch it finds next to nothing, so that it supports few of the boxes.
     (result,) = [f for f in completed.json()["findings"] if f["name"] == "box-issues"]
     assert result["severity"] == "info"

@@ -23,6 +23,6 @@ def list_datasets() -> list[Table]:
         for c in cards
     ]
     return [
-        Table("Formats", ["name", "what", "recognised by", "truth", "written"], formats),
+        Table("Formats", ["name", "what", "recognized by", "target", "written"], formats),
         Table("Data sets by name", ["name", "what"], [list(pair) for pair in list_named().items()]),
     ]

@@ -65,10 +65,10 @@ def evaluate(
     results.conclusions = conclusions.draw_conclusions(
         task, results, metrics, {}, part.groups, prediction.target
     )
-    results.conclusions += scored_data.label_issues(opened, scored, looks)
+    results.conclusions += scored_data.caveats(opened, scored, looks)
     results.figures = exhibits(
         task, prediction.prediction, prediction.target, prediction.ids, settings, results.conclusions
     )
-    results.metadata = {"run": str(opened.path), "looks": looks}
+    results.metadata = {"run": str(opened.path), "test_access_count": looks}
     scored_data.write(results, part, opened, out)
     return results

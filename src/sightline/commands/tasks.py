@@ -24,7 +24,7 @@ def list_tasks(name: str | None = None) -> Table:
     if name is None:
         cards = [TASKS.load(n).CARD for n in TASKS.names()]
         rows = [[c.name, c.summary, c.target_type, c.primary_metric, c.default_model] for c in cards]
-        return Table("Tasks", ["name", "what", "truth", "main score", "default method"], rows)
+        return Table("Tasks", ["name", "what", "target", "main score", "default method"], rows)
     TASKS.load(name)
     options = listed(task_type(name).Options)
     return Table(f"Settings of {name}", ["option of train", "default", "what it does"], options)

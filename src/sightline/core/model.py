@@ -109,7 +109,7 @@ class Model(nn.Module, ABC):
 
     @classmethod
     def predict_from_outputs(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> Any:
-        """Predictions from outputs: `postprocess`, then `read`."""
+        """Predictions from outputs: `postprocess`, then `to_predictions`."""
         return cls.to_predictions(cls.postprocess(outputs, settings), settings)
 
     def loss(

@@ -6,7 +6,7 @@ checkpoints/      last-N (two of them) and best-N
 splits.json       which item is in which split
 predictions/      one JSON line per image of a split that was evaluated
 model/            model.safetensors and model.json: what `load` needs
-results.json      scores with intervals, baselines, verdicts
+results.json      scores with intervals, baselines, conclusions
 report.html       the same for people
 """
 

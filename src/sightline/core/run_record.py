@@ -113,7 +113,7 @@ class RunRecord:
 
     @property
     def card(self) -> dict[str, Any]:
-        """What model.json says too: settings, info and task_options."""
+        """What model.json says too: model_config, data_info and task_config."""
         return {
             "model_config": self.model_config.to_json(),
             "data_info": self.data_info,

@@ -66,9 +66,9 @@ class Baseline:
         name: As the table prints it.
         summary: What it does, in a line.
         learn: `(images, truth) -> state`, with images (N, H, W, C) uint8, and tensors by name.
-            `num_images` is None for one that does not look.
+            `images` is None for one that does not look.
         uses_images: Whether it looks at the pictures at all.
-        frozen: Whether `num_images` are features (N, D) of the installed network rather than pixels; such a
+        frozen: Whether `images` are features (N, D) of the installed network rather than pixels; such a
             baseline is left out where the images are no photographs or the weights are not installed.
         maps: Whether a frozen one gets, in place of features, the maps of that network: of each image a list
             of (D, h, w), finest first, which are made as they are asked for.

@@ -232,11 +232,15 @@ def _item(dataset: Dataset, i: int, result: Scan) -> None:
     except UnreadableImage as error:
         result.reasons[i], result.details[i] = error.reason, error.detail
         return
+    if isinstance(pixels, ItemFiles) and stored.dtype.name != pixels.stored_dtype:
+        text = f"holds numbers of type {stored.dtype}; those of the first file are {pixels.stored_dtype}"
+        result.reasons[i], result.details[i] = "mismatched", text
+        return
     item = pixels.scaled(stored) if isinstance(pixels, ItemFiles) else stored
     planes = input_kind(dataset.input).planes(item)
     bands, room = planes.shape[-1], result.mean.shape[1] - 1
     if bands != room and not (bands == 1 and room == 3):
-        result.reasons[i], result.details[i] = "unsupported", f"has {bands} bands; the others have {room}"
+        result.reasons[i], result.details[i] = "mismatched", f"has {bands} bands; the others have {room}"
         return
     result.depth[i], result.height[i], result.width[i], result.channels[i] = planes.shape
     result.raw[i, :2] = float(stored.min()), float(stored.max())

@@ -116,7 +116,7 @@ class Comparison:
                 for name, line in pair.lines.items()
             }
             pairs.append({**names, "n": pair.n, "alone": list(pair.alone), "metrics": metrics})
-        return {"task": self.task, "pairs": pairs, "notes": list(self.messages), "summary": self.summary()}
+        return {"task": self.task, "pairs": pairs, "messages": list(self.messages), "summary": self.summary()}
 
 
 def compare_runs(runs: Sequence[Path]) -> Comparison:

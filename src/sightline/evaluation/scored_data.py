@@ -115,7 +115,7 @@ def warn(dataset: Dataset, findings: list[Finding]) -> None:
         say(f"The scores are those on {dataset.name} as the data are, errors included.")
 
 
-def label_issues(run: Run, scored: Scored, looks: int) -> list[str]:
+def caveats(run: Run, scored: Scored, looks: int) -> list[str]:
     """Known reasons why the scores look better than they are."""
     sentences = []
     trained = read_splits(run.path)["train"]

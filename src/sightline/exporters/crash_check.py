@@ -13,11 +13,15 @@ _CODE = """
 import sys
 from pathlib import Path
 import numpy as np
-from sightline.exporters import EXPORTERS
-answer = EXPORTERS.load(sys.argv[1]).runner(Path(sys.argv[2]))
-for text in sys.argv[4:]:
-    shape = [int(n) for n in text.split("x")]
-    answer(np.random.default_rng(0).integers(0, 256, shape).astype(sys.argv[3]))
+from sightline.exporters.formats import EXPORTERS
+runner = EXPORTERS.load(sys.argv[1]).runner
+try:
+    answer = runner(Path(sys.argv[2]))
+    for text in sys.argv[4:]:
+        shape = [int(n) for n in text.split("x")]
+        answer(np.random.default_rng(0).integers(0, 256, shape).astype(sys.argv[3]))
+except Exception:
+    pass  # the validation meets it too, and says it
 """
 
 
@@ -31,12 +35,15 @@ def check(to: str, file: Path, kind: str, shapes: Sequence[Sequence[int]]) -> No
         shapes: Of the inputs that are tried.
 
     Raises:
-        SightlineError: If the process was ended by the system.
+        SightlineError: If the process was ended by the system, or could not try the file.
     """
     sizes = ["x".join(map(str, shape)) for shape in shapes]
     command = [sys.executable, "-c", _CODE, to, str(file), kind, *sizes]
     done = subprocess.run(command, capture_output=True, check=False)
-    if done.returncode not in (0, 1):
+    if done.returncode == 1:
+        last = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        raise SightlineError(f"{file.name} is not kept: a child process could not run it ({last}).")
+    if done.returncode:
         raise SightlineError(
             f"{file.name} is not kept: the runtime of '{to}' crashed on it on this processor (the process "
             f"ended with {done.returncode}). Export without --quantize int8, or to another format with --to."

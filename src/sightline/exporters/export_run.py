@@ -47,7 +47,7 @@ class Exported:
         file: Where it is; it ends in .rejected where it did not pass.
         bytes: Its size, weights and all.
         precision: fp32, fp16, int8 or int8-dynamic.
-        include: all, none, final or picture.
+        include: none, postprocess, nms or preprocess.
         gate: What the gate found; None where the file was not checked, as accepted.
         unchecked: Why it was not, or "".
     """
@@ -185,8 +185,8 @@ def _compared(
     """Result of the validation; None without validation images (then only noise is predicted)."""
     if wish.precision.startswith("int8"):  # for it runtimes have code of their own for each processor,
         n = BATCH if part is None else len(part)  # the least proved of all
-        shapes = [tuple(graph.example(k).shape) for k in sorted({1, min(BATCH, n), n % BATCH or 1})]
-        kind = "uint8" if wish.include != "none" else "float32"
+        examples = [graph.example(k).numpy() for k in sorted({1, min(BATCH, n), n % BATCH or 1})]
+        shapes, kind = [example.shape for example in examples], str(examples[0].dtype)
         crash_check.check(wish.exporter.CARD.name, file, kind, shapes)
 
     def open_with(taps: Sequence[str]) -> Runner:

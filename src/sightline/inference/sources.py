@@ -41,8 +41,8 @@ class Sources:
     """Inputs of a prediction: discovered at once, opened one after the other.
 
     Args:
-        source: A file, folder, glob, number of a webcam or address; a picture in memory (see `_memory`); or
-            several.
+        source: A file, folder, glob, number of a webcam or address; a picture in memory (see `_in_memory`);
+            or several.
         stream: Whether an http address is a video stream.
         span: Values of grey pictures of more than 8 bits that become 0 and 255.
 

@@ -93,7 +93,7 @@ def same(outputs: Outputs, goal: Outputs, names: tuple[str, ...]) -> None:
 
 
 def unordered(model: object, outputs: Outputs, goal: Outputs) -> NoReturn:
-    """`imitate` of models whose outputs have no fixed order: it always refuses.
+    """`distillation_loss` of models whose outputs have no fixed order: it always refuses.
 
     Raises:
         UsageError: Always.

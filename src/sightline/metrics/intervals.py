@@ -50,7 +50,7 @@ def score(
 
     Args:
         metric: What is measured.
-        stats: What its `per_image` gave, for all N images.
+        stats: What its `sample_statistics` gave, for all N images.
         groups: (N,) names of the groups that images belong to. Images of one group are not
             independent, so that the groups are counted in place of the images.
         level: Share of test sets whose interval holds the true value.

@@ -74,20 +74,25 @@ class Steps:
         training: Gets an optimizer for each turn.
 
     Raises:
-        UsageError: If there would be steps in which no group has its turn.
+        UsageError: If there would be steps in which no group has its turn, or groups of one turn differ in
+            `every`.
     """
 
     def __init__(self, training: Training) -> None:
         turns = turns_of(training.model.optimizer_groups())
-        if all(group.every > 1 for groups in turns.values() for group in groups):
-            raise UsageError(f"Model '{training.model.card.name}': one group at least must step every time.")
+        name = training.model.card.name
+        for turn, groups in turns.items():
+            if len({group.every for group in groups}) > 1:
+                raise UsageError(f"Model '{name}': groups of the turn '{turn}' differ in `every`.")
+        if all(groups[0].every > 1 for groups in turns.values()):
+            raise UsageError(f"Model '{name}': one group at least must step every time.")
         scales = layer_scales(training)
         recipe = training.recipe
         training.optimizers = {name: optimizers.build(turns[name], recipe, scales) for name in turns}
         self.turns = [
             Turn(
                 name,
-                max(group.every for group in groups),
+                groups[0].every,
                 [p for n in turns if n != name for group in turns[n] for p in group.parameters],
                 f"{name}/" if len(turns) > 1 else "",
             )

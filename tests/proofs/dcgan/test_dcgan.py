@@ -36,6 +36,6 @@ def test_it_learns_to_draw_and_draws_again_from_the_file(tmp_path: Path) -> None
     assert again.scores["Frechet distance"].value == pytest.approx(score.value)
 
 
-def test_a_teacher_is_refused(tmp_path: Path) -> None:
+def test_what_has_no_effect_in_turns_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--probe True has no effect: model 'dcgan' is trained in turns"):
         sl.train("digits", task="drawing", probe=True, out=tmp_path / "run")

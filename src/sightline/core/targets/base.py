@@ -41,7 +41,7 @@ class Targets(ABC):
     image, without torch, in `runtime/targets/KIND.py`. `tests/contracts/test_targets.py` holds both to this.
 
     Attributes:
-        kind: Name of the kind, as in JSON and `TaskCard.truth`; that of its files.
+        kind: Name of the kind, as in JSON and `TaskCard.target_type`; that of its files.
         needs: What data must hold to have such targets, in words.
         located: Whether targets lie in the image: then they have `sizes`, and move with its pixels.
         sizes: (N, 2) int64 height and width of the image that they lie in; only where they are located.
@@ -168,7 +168,7 @@ class Targets(ABC):
         return torch.ones(len(self), dtype=torch.bool)
 
     def summary(self, classes: int) -> dict[str, Any]:
-        """Statistics for `DataInfo`: some of `multi`, `counts`, `range` and `statistics`."""
+        """Statistics for `DataInfo`: of `multilabel`, `class_counts`, `output_stats` and `statistics`."""
         del classes
         return {}
 

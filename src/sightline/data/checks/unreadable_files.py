@@ -23,6 +23,11 @@ KINDS = {
         "are pictures of a kind that is not read",
         "Convert them to PNG, JPEG, TIFF or WebP.",
     ),
+    "mismatched": (
+        "mismatched-files",
+        "differ from the others in their bands or their type of numbers",
+        "Write all files with the same bands and the same type of numbers.",
+    ),
     "bomb": (
         "huge-files",
         "have more pixels than is safe to decode",

@@ -19,7 +19,7 @@ from sightline.data.io.pixels import Files
 from sightline.data.loading.preprocess import resize_to_input
 from sightline.data.transforms.standard import standard
 from sightline.data.transforms.steps import Step
-from sightline.errors import UnreadableImage, UsageError
+from sightline.errors import UsageError
 from sightline.ops.resize_shape import ResizeMode
 
 
@@ -47,7 +47,7 @@ class ImageInput(InputKind):
         return (*spec.spatial_shape, spec.channels)
 
     def view(self, item: np.ndarray, spec: InputSpec, resize: ResizeMode) -> np.ndarray:
-        """See `preprocess.view`."""
+        """See `preprocess.resize_to_input`."""
         height, width = spec.spatial_shape
         return resize_to_input(item, (height, width), resize, spec.channels)
 
@@ -81,11 +81,12 @@ def read_image(path: Path) -> np.ndarray:
 
 
 def band_dtype(path: Path) -> str:
-    """Type of the numbers of a file; of one that cannot be read uint8: reading it says why."""
-    try:
-        facts = band_facts(path)
-    except UnreadableImage:
-        return "uint8"
+    """Type of the numbers of a file.
+
+    Raises:
+        UnreadableImage: If its header cannot be read.
+    """
+    facts = band_facts(path)
     return "uint8" if facts is None else facts.dtype
 
 

@@ -204,7 +204,7 @@ def _block(data: bytes, tags: Any, dtype: np.dtype[Any], shape: tuple[int, int, 
 
 
 def is_banded(source: Source) -> bool:
-    """Whether `read_bands` reads a file; False too where it cannot be read."""
+    """Whether a file is for `read_bands`, which also says why it cannot be read."""
     try:
         return band_facts(source) is not None
     except UnreadableImage:

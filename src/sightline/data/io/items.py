@@ -11,7 +11,7 @@ from sightline.core.dataset import Pixels
 from sightline.core.inputs import Dtype
 from sightline.data.io.levels import Span
 from sightline.data.io.pixels import Arrays, Files
-from sightline.errors import DataError
+from sightline.errors import DataError, UnreadableImage
 
 FULL: dict[str, Span] = {"uint8": (0, 255), "uint16": (0, 65535)}
 """Lowest and highest value of a type; of fractions 0 and 1, until the data have told theirs."""
@@ -26,8 +26,8 @@ class ItemFiles:
         files: Where they lie.
         decode: Gives an item of a file, the channels last: uint8, uint16 or float32.
         input: The kind of input that an item is.
-        stored: Type of the numbers of the first file. Items of uint8 stay as they are; all others become
-            float32, scaled so that the span is [0, 1]. No value is cut off.
+        stored: Type of the numbers of the first file that can be read. Items of uint8 stay as they are; all
+            others become float32, scaled so that the span is [0, 1]. No value is cut off.
         span: Lowest and highest value; None: those of the stored type, and 0 and 1 of fractions.
     """
 
@@ -44,6 +44,11 @@ class ItemFiles:
     def dtype(self) -> Dtype:
         """Type of what is read: uint8, or float32 where values of more than 8 bits are kept as they are."""
         return "uint8" if self.stored == "uint8" and self.span is None else "float32"
+
+    @property
+    def stored_dtype(self) -> str:
+        """Type that every item is decoded to: uint8, uint16, or float32 of all others."""
+        return self.stored if self.stored in FULL else "float32"
 
     @property
     def scale(self) -> Span:
@@ -104,7 +109,7 @@ def item_files(pixels: Pixels, decode: Read, input: str, stored: Callable[[Path]
         pixels: What the format has found.
         decode: As for `ItemFiles`.
         input: Kind of input.
-        stored: Tells the type of the numbers of the first file.
+        stored: Tells the type of the numbers of a file; raises UnreadableImage.
 
     Raises:
         DataError: If it is neither files nor such arrays.
@@ -116,7 +121,16 @@ def item_files(pixels: Pixels, decode: Read, input: str, stored: Callable[[Path]
         raise DataError(
             f"The task takes a {input} for each item; the data are {what}. Give one file a {input}."
         )
-    return ItemFiles(pixels, decode, input, stored(pixels.path(0)) if len(pixels) else "uint8", pixels.span)
+    return ItemFiles(pixels, decode, input, _first_dtype(pixels, stored), pixels.span)
+
+
+def _first_dtype(files: Files, stored: Callable[[Path], str]) -> str:
+    for i in range(len(files)):
+        try:
+            return stored(files.path(i))
+        except UnreadableImage:  # reading it says why
+            continue
+    return "uint8"
 
 
 def paths_of(pixels: Pixels) -> Sequence[str] | None:

@@ -46,11 +46,12 @@ def read_stack(path: Path) -> np.ndarray:
 
 
 def stack_dtype(path: Path) -> str:
-    """Type of the numbers of a file; of one that cannot be read uint8: reading it says why."""
-    try:
-        return array_facts(path).dtype.name if _is_array(path) else "uint8"
-    except UnreadableImage:
-        return "uint8"
+    """Type of the numbers of a file.
+
+    Raises:
+        UnreadableImage: If it is an array whose header cannot be read.
+    """
+    return array_facts(path).dtype.name if _is_array(path) else "uint8"
 
 
 def _is_array(path: Path) -> bool:

@@ -46,7 +46,7 @@ class Loader:
     Args:
         dataset: What is batched.
         size: (height, width) in pixels.
-        resize: stretch, crop or letterbox; see `images.view`.
+        resize: stretch, crop or letterbox; see `preprocess.resize_to_input`.
         channels: 3 or 1.
         spec: What the model takes, where that is said in full; then `size` and `channels` are the spec's.
         batch_size: Images a batch, over all processes.

@@ -9,6 +9,7 @@ from typing import Any
 from sightline.console import quiet, say
 from sightline.core.dataset import Dataset
 from sightline.data.formats import FORMATS
+from sightline.data.io.items import ItemFiles
 from sightline.data.io.pixels import Files, Pages
 from sightline.errors import UsageError
 from sightline.inference.sources import Answer
@@ -42,7 +43,7 @@ class DatasetWriter(Writer):
         item, outcome = answer.input, answer.outcome
         if outcome.error:
             return
-        if not isinstance(item.pixels, Files | Pages):
+        if not isinstance(item.pixels, Files | Pages | ItemFiles):
             raise UsageError(
                 f"--to {self._format} is for pictures in files. {item.id} is a frame: use --to jsonl."
             )

@@ -32,7 +32,7 @@ class Weighted(Metric):
         """The metric under each of B weightings.
 
         Args:
-            stats: What `per_image` gave, for all N images; N is at least 1.
+            stats: What `sample_statistics` gave, for all N images; N is at least 1.
             weights: (B, N) how often each image counts; floats, at least 0.
 
         Returns:
@@ -52,7 +52,7 @@ class Weighted(Metric):
         """Confidence interval of a metric whose value is biased by noise; None for all others.
 
         Args:
-            stats: What `per_image` gave, for all N images.
+            stats: What `sample_statistics` gave, for all N images.
             units: (N,) number of the independent unit of each image, from 0; at least two units.
             level: Share of test sets whose interval holds the true value.
         """
