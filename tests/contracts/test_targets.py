@@ -201,6 +201,7 @@ def test_outputs_are_decoded_to_what_was_predicted(kind: str) -> None:
         "nms": 1.0,
         "max_objects": 9,
         "multilabel": False,
+        **targets.summary(len(sample(kind).classes)).get("statistics", {}),
     }
     assert all(rule(settings[name]) for name, rule in numpy_type.rules().items())
     for i in range(N):

@@ -199,6 +199,44 @@ def difference(
     return gray
 
 
+def keypoints(
+    image: NDArray[np.uint8],
+    points: NDArray[Any],
+    visible: NDArray[Any],
+    limbs: Sequence[tuple[int, int]],
+    colors: Sequence[Color],
+) -> NDArray[np.uint8]:
+    """Draw the points of objects on a copy of an image, and lines between connected ones.
+
+    Args:
+        image: (H, W, C) uint8, C is 1 or 3; not changed.
+        points: (M, J, 2) x, y in pixels.
+        visible: (M, J) int: 0 not drawn, 1 drawn as a ring (hidden), 2 as a disc.
+        limbs: Indices of connected points.
+        colors: RGB of each of the J points; a limb has the color of its second point.
+
+    Returns:
+        (H, W, 3) uint8, a new array.
+    """
+    drawn = Image.fromarray(
+        np.ascontiguousarray(np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image)
+    )
+    thick = max(2, round(2 * max(image.shape[:2]) / _SIDE))
+    pen, radius = ImageDraw.Draw(drawn), 2 * thick
+    for place, shown in zip(np.asarray(points, dtype=np.float64) - 0.5, np.asarray(visible), strict=True):
+        shown = np.where(np.isfinite(place).all(1), shown, 0)
+        for a, b in limbs:
+            if shown[a] and shown[b]:
+                pen.line([*place[a], *place[b]], fill=colors[b], width=thick)
+        for (x, y), how, color in zip(place.tolist(), shown.tolist(), colors, strict=True):
+            edges = (x - radius, y - radius, x + radius, y + radius)
+            if how == 1:
+                pen.ellipse(edges, outline=color, width=thick)
+            elif how:
+                pen.ellipse(edges, fill=color, outline="black")
+    return np.array(drawn)
+
+
 def objects(
     image: NDArray[np.uint8],
     parts: Iterable[tuple[int, int, NDArray[np.uint8]]],

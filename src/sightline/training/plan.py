@@ -133,6 +133,8 @@ def make_plan(
     task = task_type(card.name)(info, choice.task_options)
     settings = _settings(card, choice, info, spec, getattr(dataset.pixels, "span", None))
     why |= _reasons(card, choice, settings, scan)
+    if dataset.targets.mirror_reason:
+        why["mirror"] = dataset.targets.mirror_reason
     return Plan(
         arguments, dataset, scan, findings, task, method, settings, recipe, start, given, why, tuple(notes)
     )
@@ -349,8 +351,12 @@ def _resolved(
     if filled.tile_size and not dataset.targets.located:
         says = dataset.targets.description
         raise UsageError(f"--tile-size is for tasks that say where things are; the data give {says}.")
+    mirrors = dataset.targets.mirrors
+    if filled.hflip == "yes" and mirrors is False:
+        raise UsageError(f"--hflip yes cannot be: {dataset.targets.mirror_reason}.")
     if filled.hflip == "auto":
-        filled = replace(filled, hflip="no" if (scan.channels == 1).all() else "yes")
+        mirrored = not (scan.channels == 1).all() if mirrors is None else mirrors
+        filled = replace(filled, hflip="yes" if mirrored else "no")
     return filled
 
 

@@ -62,6 +62,18 @@ class Targets(ABC):
         """Whether each image has exactly one class."""
         return False
 
+    @property
+    def mirrors(self) -> bool | None:
+        """Whether a mirrored image has such a target too: True, False (it is unknown), or None where the
+        images decide: yes for color, no for gray (characters).
+        """
+        return None
+
+    @property
+    def mirror_reason(self) -> str:
+        """What mirroring an image does to its target, in words; "" where nothing needs to be said."""
+        return ""
+
     @abstractmethod
     def __len__(self) -> int: ...
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from sightline.core.targets.base import Index, Synthetic, Targets, rarest_class
 from sightline.core.targets.bitmaps import CroppedMasks
 
 _FLAGS = ("crowd", "difficult")
+_TYPES = {"labels": torch.int64, "crowd": torch.bool, "difficult": torch.bool, "visibility": torch.int8}
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +49,7 @@ class Instances(Targets):
     needs = "boxes around objects"
     located = True
     description = "boxes around objects"
+    _common: ClassVar[tuple[str, ...]] = ("counts", "sizes")  # fields that have no row for each object
 
     def __post_init__(self) -> None:
         n, m = len(self.counts), int(self.counts.sum())
@@ -62,10 +64,14 @@ class Instances(Targets):
 
     def _per_object(self) -> Iterator[tuple[str, Any]]:
         """Name and value of all fields that have one row an object."""
-        for field in fields(self)[2:]:
-            value = getattr(self, field.name)
+        for name in (field.name for field in fields(self) if field.name not in self._common):
+            value = getattr(self, name)
             if value is not None:
-                yield field.name, value
+                yield name, value
+
+    def _with(self, counts: Tensor, sizes: Tensor, per_object: Mapping[str, Any]) -> Self:
+        """Other objects in other images; what all objects have in common stays."""
+        return replace(self, counts=counts, sizes=sizes, **per_object)
 
     @property
     def image(self) -> Tensor:
@@ -84,30 +90,30 @@ class Instances(Targets):
         ends = counts.cumsum(0)
         rows = torch.arange(int(counts.sum()), device=counts.device)
         rows = rows + (starts - ends + counts).repeat_interleave(counts)
-        return type(self)(counts, self.sizes[chosen], **{k: v[rows] for k, v in self._per_object()})
+        return self._with(counts, self.sizes[chosen], {k: v[rows] for k, v in self._per_object()})
 
     def select(self, keep: Tensor) -> Self:
         """The objects where an (M,) mask is set; the number of images stays."""
         counts = torch.zeros_like(self.counts).index_add_(0, self.image, keep.to(self.counts.dtype))
-        return type(self)(counts, self.sizes, **{k: v[keep] for k, v in self._per_object()})
+        return self._with(counts, self.sizes, {k: v[keep] for k, v in self._per_object()})
 
     def reassign_images(self, image: Tensor, sizes: Tensor) -> Self:
         """Assign the objects to other images: (M,) `image`, of sizes (N, 2)."""
         order = image.argsort(stable=True)
         counts = torch.bincount(image, minlength=len(sizes))
-        return type(self)(counts, sizes, **{k: v[order] for k, v in self._per_object()})
+        return self._with(counts, sizes, {k: v[order] for k, v in self._per_object()})
 
     def sorted_by_score(self) -> Self:
         """Sort the objects of each image by falling score."""
         assert self.scores is not None
         order = self.scores.argsort(descending=True, stable=True)
         order = order[self.image[order].argsort(stable=True)]
-        return type(self)(self.counts, self.sizes, **{k: v[order] for k, v in self._per_object()})
+        return self._with(self.counts, self.sizes, {k: v[order] for k, v in self._per_object()})
 
     def to(self, device: torch.device | str) -> Self:
         """The same on another device."""
         moved = {k: v.to(device) for k, v in self._per_object()}
-        return type(self)(self.counts.to(device), self.sizes.to(device), **moved)
+        return self._with(self.counts.to(device), self.sizes.to(device), moved)
 
     @classmethod
     def cat(cls, parts: Sequence[Self]) -> Self:
@@ -122,7 +128,9 @@ class Instances(Targets):
             elif name == "areas":
                 values = [p.area() for p in parts]
             joined[name] = (CroppedMasks if name == "masks" else torch).cat(values)
-        return cls(torch.cat([p.counts for p in parts]), torch.cat([p.sizes for p in parts]), **joined)
+        return parts[0]._with(
+            torch.cat([p.counts for p in parts]), torch.cat([p.sizes for p in parts]), joined
+        )
 
     def area(self) -> Tensor:
         """(M,) area of each object in square pixels: as annotated, else that of its box."""
@@ -273,16 +281,20 @@ class Instances(Targets):
     def from_json(cls, rows: Sequence[Any], classes: int = 0) -> Self:
         """Inverse of `to_json`."""
         del classes
-        types = {"labels": torch.int64, "crowd": torch.bool, "difficult": torch.bool}
+        return cls(**cls._fields_of(rows))
+
+    @classmethod
+    def _fields_of(cls, rows: Sequence[Any]) -> dict[str, Any]:
+        """What `from_json` builds the objects from, by the name of the field."""
         joined: dict[str, Any] = {}
-        for name in [k for k in rows[0] if k != "size"] if rows else ["boxes", "labels", "masks"]:
+        for name in rows[0].keys() - {"size", *cls._common} if rows else ["boxes", "labels", "masks"]:
             flat = [x for row in rows for x in row[name]]
-            kind = types.get(name, torch.float32)
+            kind = _TYPES.get(name, torch.float32)
             joined[name] = CroppedMasks.from_list(flat) if name == "masks" else torch.tensor(flat, dtype=kind)
         joined["boxes"] = joined["boxes"].reshape(-1, 4)
         counts = torch.tensor([len(row["labels"]) for row in rows], dtype=torch.int64)
         sizes = torch.tensor([row["size"] for row in rows], dtype=torch.int64).reshape(-1, 2)
-        return cls(counts, sizes, **joined)
+        return {"counts": counts, "sizes": sizes, **joined}
 
 
 TARGET = Instances

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,11 @@ import torch
 
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
+from sightline.core.skeleton import Skeleton
+from sightline.core.targets.base import Targets
 from sightline.core.targets.bitmaps import CroppedMasks
 from sightline.core.targets.instances import Instances
+from sightline.core.targets.keypoints import Keypoints
 from sightline.core.targets.label import ClassLabels
 from sightline.core.targets.masks import SemanticMasks
 from sightline.core.targets.number import RegressionValues
@@ -22,19 +26,23 @@ from sightline.errors import UsageError
 
 CARD = FormatCard(
     name="shapes",
-    summary="1,000 generated scenes of shapes, truth known; shapes:multi, :count, :area, :boxes, :masks, "
-    ":outlines",
-    recognized_by="the name shapes, shapes:multi, :count, :area, :boxes, :masks or :outlines, with :300 "
-    "for 300 "
-    "scenes",
-    target_types=("label", "number", "instances", "masks", "outlines"),
+    summary="1,000 generated scenes of shapes, targets known; shapes:multi, :count, :area, :boxes, :masks, "
+    ":outlines, :keypoints",
+    recognized_by="the name shapes, shapes:multi, :count, :area, :boxes, :masks, :outlines or :keypoints, "
+    "with :300 for 300 scenes",
+    target_types=("label", "number", "instances", "masks", "outlines", "keypoints"),
 )
 NAMES = {"shapes": CARD.summary}
-KINDS = ("one", "multi", "count", "area", "boxes", "masks", "outlines")
+KINDS = ("one", "multi", "count", "area", "boxes", "masks", "outlines", "keypoints")
 COUNT, SEED = 1000, 0
 SIZE, PLACES_SIZE = (64, 64), (128, 128)
-_PLACES = ("boxes", "masks", "outlines")
-_BY_TRUTH = {"number": "count", "instances": "boxes", "masks": "masks", "outlines": "outlines"}
+_PLACES = ("boxes", "masks", "outlines", "keypoints")
+_SINGLE = ("one", "keypoints")
+_BY_TARGET = {"number": "count", "instances": "boxes", **{k: k for k in ("masks", "outlines", "keypoints")}}
+SKELETON = Skeleton.from_names(
+    ["center", "top", "right", "bottom", "left"], limbs=[(0, 1), (0, 2), (0, 3), (0, 4)]
+)
+"""The points of a shape: its center, and its rim in its own four directions."""
 
 
 def sniff(source: str, options: ReadOptions) -> float:
@@ -44,9 +52,10 @@ def sniff(source: str, options: ReadOptions) -> float:
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
-    """Scenes of one shape (`shapes`), or of 1 to 4: which (`multi`), how many (`count`), how large (`area`),
-    or where: boxes (`boxes`), the class of each pixel (`masks`) or the pixels of each shape (`outlines`).
-    Scenes are 64 x 64 pixels, those that say where 128 x 128.
+    """Scenes of one shape: which (`shapes`), or its center and rim (`keypoints`). Or of 1 to 4: which
+    (`multi`), how many (`count`), how large (`area`), or where: boxes (`boxes`), the class of each pixel
+    (`masks`) or the pixels of each shape (`outlines`). Scenes are 64 x 64 pixels, those that say where
+    128 x 128.
 
     Area is the share of the image that shapes cover, in per cent. Boxes are around what is visible; shapes
     that others cover whole have none. The first class of a mask is the background. Scene i depends on i only.
@@ -57,7 +66,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
     kind, count = _parse_name(source, options)
     size = PLACES_SIZE if kind in _PLACES else SIZE
     scenes = [
-        scene(np.random.default_rng([SEED, i]), size, 1 if kind == "one" else None) for i in range(count)
+        scene(np.random.default_rng([SEED, i]), size, 1 if kind in _SINGLE else None) for i in range(count)
     ]
     return Dataset(
         name="shapes" if kind == "one" else f"shapes-{kind}",
@@ -74,10 +83,12 @@ def _classes(kind: str) -> Classes | None:
     """The class table of a kind; None for numbers."""
     if kind in ("count", "area"):
         return None
+    if kind == "keypoints":
+        return Classes(("shape",))
     return Classes(("background", *SHAPES) if kind == "masks" else SHAPES)
 
 
-def _targets(kind: str, scenes: list[Scene]) -> ClassLabels | RegressionValues | Instances | SemanticMasks:
+def _targets(kind: str, scenes: list[Scene]) -> Targets:
     """Targets of a kind."""
     if kind == "one":
         return ClassLabels(torch.tensor([int(s.labels[0]) for s in scenes]))
@@ -88,6 +99,8 @@ def _targets(kind: str, scenes: list[Scene]) -> ClassLabels | RegressionValues |
         return _instances(scenes)
     if kind == "outlines":
         return _outlines(scenes)
+    if kind == "keypoints":
+        return _keypoints(scenes)
     if kind == "masks":
         return SemanticMasks.of([class_map(s) for s in scenes]).compressed()
     cover = 100 / (SIZE[0] * SIZE[1])
@@ -124,9 +137,25 @@ def _outlines(scenes: list[Scene]) -> InstanceMasks:
     )
 
 
+def _keypoints(scenes: list[Scene]) -> Keypoints:
+    """Points of the one shape of each scene; boxes are around what is visible of it."""
+    points = torch.from_numpy(np.concatenate([s.points for s in scenes]))
+    targets = Keypoints.of(
+        torch.tensor([s.image.shape[:2] for s in scenes]),
+        torch.ones(len(scenes), dtype=torch.int64),
+        points[:, :, :2],
+        points[:, :, 2].to(torch.int8),
+        SKELETON,
+    )
+    boxes, areas = (
+        torch.from_numpy(np.concatenate([getattr(s, k) for s in scenes])) for k in ("boxes", "areas")
+    )
+    return replace(targets, boxes=boxes, areas=areas.float())
+
+
 def _parse_name(source: str, options: ReadOptions) -> tuple[str, int]:
     """Kind of target and number of scenes."""
-    kind, count = _BY_TRUTH.get(options.target_type or "", "one"), COUNT
+    kind, count = _BY_TARGET.get(options.target_type or "", "one"), COUNT
     for word in source.lower().split(":")[1:]:
         if word in KINDS:
             kind = word
