@@ -26,6 +26,7 @@ def check(
     target: str | None = None,
     pixel_range: str | None = None,
     exif: Literal["apply", "ignore"] | None = None,
+    pairs: str | None = None,
     data_dir: Path | None = None,
 ) -> Checked:
     """Describe a folder, table or data set, and report what is wrong with it.
@@ -45,6 +46,7 @@ def check(
         target: Label column of a table; tags:space names the separator of several labels.
         pixel_range: LOW,HIGH: values that become black and white, for gray images of more than 8 bits.
         exif: Frame of boxes and masks: images rotated by EXIF (apply), or as stored (ignore).
+        pairs: Left and right keypoints: left_ear-right_ear,left_hip-right_hip; or by number, 2-3; or none.
         data_dir: Folder of named data sets, for reading and downloading.
     """
     from sightline import storage
@@ -70,6 +72,7 @@ def check(
         target=target,
         pixel_range=pixel_range,
         exif=exif,
+        pairs=pairs,
         data_dir=data_dir,
     )
     checked = check_data(dataset, run, accept, exif)

@@ -22,6 +22,7 @@ from sightline.data.io.levels import Span
 from sightline.data.io.pixels import Files, Pages
 from sightline.data.io.walk import home
 from sightline.data.parsing.options import ReadOptions
+from sightline.data.parsing.skeletons import with_pairs
 from sightline.data.parsing.ties import difference
 from sightline.data.parsing.unread import describe_unread, unread
 from sightline.errors import DataError, UsageError
@@ -41,6 +42,7 @@ def open_data(
     input: str | None = None,
     pixel_range: str | Sequence[float] | None = None,
     exif: str | None = None,
+    pairs: str | None = None,
     data_dir: Path | None = None,
 ) -> Dataset:
     """Read a folder, a table or a named data set.
@@ -56,6 +58,8 @@ def open_data(
             "LOW,HIGH" or a pair. Their type's own range if left out.
         exif: "ignore" where annotations were drawn on stored pixels: they are turned with the pictures.
             "apply", and if left out: they were drawn on the pictures as they are seen.
+        pairs: Keypoints that change places in a mirrored image, "name-name,name-name" or by number from 1; or
+            "none". As the file or the names of the points say if left out.
         data_dir: Folder of named data sets, for reading and downloading.
 
     Returns:
@@ -92,7 +96,7 @@ def open_data(
         raise DataError(
             f"{source}: {len(dataset) - len(set(dataset.ids))} items share their name with another."
         )
-    dataset = replace(dataset, messages=(why, *dataset.messages))
+    dataset = with_pairs(replace(dataset, messages=(why, *dataset.messages)), pairs)
     dataset = _as_input(dataset, input or dataset.input)
     if span is not None:
         if not isinstance(dataset.pixels, Files | Pages | ItemFiles):

@@ -36,6 +36,7 @@ class LearningArguments:
         target: Label column of a table; tags:space names the separator of several labels.
         pixel_range: LOW,HIGH: values that become black and white, for gray images of more than 8 bits.
         exif: Frame of boxes and masks: images rotated by EXIF (apply), or as stored (ignore).
+        pairs: Left and right keypoints: left_ear-right_ear,left_hip-right_hip; or by number, 2-3; or none.
         data_dir: Folder of named data sets, for reading and downloading.
         splits: Use the split of this run, or of this JSON file; images added since go to train.
         accept: Findings of the check to accept, by name.
@@ -56,6 +57,7 @@ class LearningArguments:
     target: str | None = None
     pixel_range: str | None = None
     exif: Literal["apply", "ignore"] | None = None
+    pairs: str | None = None
     data_dir: Path | None = None
     splits: Path | None = None
     accept: Sequence[str] = ()

@@ -72,6 +72,7 @@ def _task_and_data(arguments: TrainArguments) -> tuple[Any, Dataset, dict[str, s
         input=None if wanted is None else wanted.input,
         pixel_range=arguments.pixel_range,
         exif=arguments.exif,
+        pairs=arguments.pairs,
         data_dir=arguments.data_dir,
     )
     why = {"data": f"{dataset.name}: {len(dataset)} images. {' '.join(dataset.messages)}"}

@@ -18,10 +18,13 @@ import numpy as np
 
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
-from sightline.data.parsing.coco_file import FOLDERS, KEYS, image_name, images_folder, lists
+from sightline.core.targets.keypoints import Keypoints
+from sightline.data.parsing.coco_file import FOLDERS, KEYS, CocoLists, image_name, images_folder, lists
+from sightline.data.parsing.coco_keypoints import CocoPoints, pack_keypoints
 from sightline.data.parsing.coco_writing import LabelFile
 from sightline.data.parsing.instances import NAN, InstanceBuilder
 from sightline.data.parsing.json import four, glance, key_in, sound, whole
+from sightline.data.parsing.keypoints import KeypointBuilder
 from sightline.data.parsing.options import ReadOptions
 from sightline.data.parsing.polygons import Outlined, decoded, ring
 from sightline.data.parsing.splits import (
@@ -29,15 +32,15 @@ from sightline.data.parsing.splits import (
     annotation_files,
     by_split,
 )
-from sightline.data.parsing.writing import all_split, class_table, items
+from sightline.data.parsing.writing import OBJECTS, all_split, class_table, items
 from sightline.errors import DataError
 
 CARD = FormatCard(
     name="coco",
-    summary="COCO JSON: images, boxes or masks, and categories, one file per split",
+    summary="COCO JSON: images, boxes, masks or keypoints, and categories, one file per split",
     recognized_by="annotations/instances_train2017.json, train/_annotations.coco.json, or one such .json "
     "file",
-    target_types=("instances", "outlines"),
+    target_types=("instances", "outlines", "keypoints"),
     writes=True,
 )
 _SHARED = 0.5  # least intersection over union of a box and the one around its polygons
@@ -58,6 +61,7 @@ class _Contents:
         apart: Those of them whose box is elsewhere.
         clashes: Images whose id another one has.
         messages: Where images were found.
+        posed: The skeleton, where keypoints are read.
     """
 
     into: InstanceBuilder
@@ -70,6 +74,7 @@ class _Contents:
     apart: list[str] = field(default_factory=list)
     clashes: list[str] = field(default_factory=list)
     messages: list[str] = field(default_factory=list)
+    posed: CocoPoints = field(default_factory=CocoPoints)
 
     def compare(self, box: tuple[float, ...] | None, entry: dict[str, Any], where: str) -> None:
         """Note a box that does not fit the polygons beside it."""
@@ -103,15 +108,14 @@ def read(source: str, options: ReadOptions) -> Dataset:
     files = _files(root) or ([root] if root.is_file() else [])
     if not files:
         raise DataError(f"There is no COCO annotation at '{root}'. Expected {CARD.recognized_by}.")
-    named = [path for path in files if path.name.startswith("instances_")]  # beside captions and key points
+    word = "keypoints_" if options.target_type == Keypoints.kind else "instances_"
+    named = [p for p in files if p.name.removeprefix("person_").startswith(word)]  # beside captions
     chosen, notes = by_split(named or files, root)
-    kind = Outlined if options.target_type == "outlines" else InstanceBuilder
-    contents = _Contents(
-        kind(root if root.is_dir() else root.parent, written="sizes", stored=options.exif == "ignore"),
-        messages=notes,
-    )
+    lean = _with_packed_masks if options.target_type == "outlines" else _without_masks
+    loaded = [lists(chosen[0][0], lean)]
+    contents = _empty(root, chosen[0][0], loaded[0], options, notes)
     for path, split in chosen:
-        _read_file(path, split, contents)
+        _read_file(path, split, loaded.pop() if loaded else lists(path, lean), contents)
     note = contents.into.note
     fix = "List the image, or take the annotation out."
     note("boxes-without-image", "error", contents.lost, "annotations are of images that are not listed", fix)
@@ -128,12 +132,43 @@ def read(source: str, options: ReadOptions) -> Dataset:
         note("boxes-not-around-masks", "error", contents.apart, what, fix)
     what = "pictures have the id of another one, and were left out: whose boxes are whose is not clear"
     note("image-ids-repeated", "error", contents.clashes, what, "Give each image an id of its own.")
-    classes = Classes(tuple(contents.classes.values()), tuple(contents.classes))
+    contents.posed.notes(note)
+    table = contents.posed.classes if isinstance(contents.into, KeypointBuilder) else contents.classes
+    classes = Classes(tuple(table.values()), tuple(table))
     return contents.into.dataset(root, CARD.name, classes, classes.ids, contents.messages)
 
 
+def _empty(root: Path, path: Path, loaded: CocoLists, options: ReadOptions, notes: list[str]) -> _Contents:
+    """Where everything is gathered: boxes, masks or keypoints, as requested or as the first file holds.
+
+    Raises:
+        DataError: If keypoints are requested, and no category has names for them.
+    """
+    folder, stored = root if root.is_dir() else root.parent, options.exif == "ignore"
+    if options.target_type == "outlines":
+        return _Contents(Outlined(folder, written="sizes", stored=stored), messages=notes)
+    wanted = options.target_type == Keypoints.kind
+    posed = CocoPoints(options.target)
+    if wanted or options.target_type is None:
+        posed.categories(path, loaded[2])
+    if posed.skeleton is not None and (wanted or posed.decide(loaded[1])):
+        into = KeypointBuilder(folder, written="sizes", stored=stored, skeleton=posed.skeleton)
+        if not wanted:
+            notes.append("Keypoints are read, as all objects may have some; --task detect takes the boxes.")
+        return _Contents(into, messages=notes, posed=posed)
+    if wanted:
+        raise DataError(
+            f"{path}: no category{f' {options.target!r}' if options.target else ''} has names of keypoints. "
+            'Expected "keypoints": ["nose", ...] in a category, as in person_keypoints_*.json.'
+        )
+    if posed.skeleton is not None:
+        notes.append("Keypoints were left aside: not all objects have some. --task keypoints takes them.")
+    return _Contents(InstanceBuilder(folder, written="sizes", stored=stored), messages=notes)
+
+
 def write(dataset: Dataset, folder: Path) -> Path:
-    """Write `annotations/instances_SPLIT.json` and `images/SPLIT/`; without splits, instances_default.json.
+    """Write `annotations/instances_SPLIT.json`, or keypoints_SPLIT.json, and `images/SPLIT/`; without splits,
+    instances_default.json.
 
     Masks become polygons along the edges of their pixels; those with holes and those of crowds, run lengths.
 
@@ -143,8 +178,10 @@ def write(dataset: Dataset, folder: Path) -> Path:
     Raises:
         DataError: If the folder is not empty, the truth is no boxes, or some items have no split.
     """
-    classes = class_table(dataset, folder, CARD.name, ("areas", "crowd", "scores"), masks=True)
+    classes = class_table(dataset, folder, CARD.name, ("areas", "crowd", "scores", "hidden"), kinds=OBJECTS)
     all_split(dataset)
+    skeleton = dataset.targets.skeleton if isinstance(dataset.targets, Keypoints) else None
+    kind = "instances" if skeleton is None else "keypoints"
     files: dict[str, LabelFile] = {}
     numbers = itertools.count(1)
     (folder / "annotations").mkdir(parents=True)
@@ -154,8 +191,9 @@ def write(dataset: Dataset, folder: Path) -> Path:
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(item.data)
             if item.split not in files:
-                path = folder / "annotations" / f"instances_{item.split or 'default'}.json"
-                files[item.split] = stack.enter_context(closing(LabelFile(path, classes, numbers=numbers)))
+                path = folder / "annotations" / f"{kind}_{item.split or 'default'}.json"
+                file = LabelFile(path, classes, numbers=numbers, skeleton=skeleton)
+                files[item.split] = stack.enter_context(closing(file))
             files[item.split].write(item.number + 1, place.name, item.size, item.objects)
     return folder
 
@@ -171,12 +209,12 @@ def _files(root: Path) -> list[Path]:
     return annotation_files(root, {*FOLDERS, *SPLIT_WORDS}, (".json",), _like_coco)
 
 
-def _read_file(path: Path, split: str, contents: _Contents) -> None:
-    """Gather the images and boxes of one file."""
-    images, annotations, categories, place = lists(
-        path, _with_packed_masks if isinstance(contents.into, Outlined) else _without_masks
-    )
+def _read_file(path: Path, split: str, loaded: CocoLists, contents: _Contents) -> None:
+    """Gather the images and objects of one file."""
+    images, annotations, categories, place = loaded
     _categories(path, categories, contents)
+    if isinstance(contents.into, KeypointBuilder):
+        contents.posed.categories(path, categories)
     names: dict[Any, tuple[str, dict[str, Any]]] = {}
     again = []
     for n, entry in enumerate(images):
@@ -209,7 +247,7 @@ def _read_file(path: Path, split: str, contents: _Contents) -> None:
 
 def _objects(path: Path, annotations: list[Any], number: dict[Any, int], contents: _Contents) -> None:
     """Gather the boxes or masks of one file."""
-    masks = isinstance(contents.into, Outlined)
+    masks, posed = isinstance(contents.into, Outlined), isinstance(contents.into, KeypointBuilder)
     bare = contents.into.missing if isinstance(contents.into, Outlined) else contents.boxless
     before = len(bare)
     for n, entry in enumerate(annotations):
@@ -219,7 +257,7 @@ def _objects(path: Path, annotations: list[Any], number: dict[Any, int], content
         where = f"{path.name} annotation {entry.get('id', n)}"
         image = key_in(number, entry.get("image_id"), where, contents.texts)
         box = None if masks else four(entry.get("bbox"), where, contents.texts)
-        if not entry.get("segmentation") if masks else box is None:
+        if not entry.get("segmentation") if masks else box is None and not (posed and "keypoints" in entry):
             bare.append(where if masks or "bbox" not in entry else f"{where} (bbox {entry['bbox']!r:.60})")
         elif not sound(entry.get("category_id")):
             contents.broken.append(where)
@@ -233,7 +271,10 @@ def _objects(path: Path, annotations: list[Any], number: dict[Any, int], content
                 "area": (four([entry.get("area")], where, contents.texts, 1) or (NAN,))[0],
                 "crowd": entry.get("iscrowd") in (1, True, "1"),
             }
-            _object(entry, box, number[image], where, contents.into, more)
+            if isinstance(contents.into, KeypointBuilder):
+                contents.posed.add(entry, number[image], where, contents.into, contents.texts, more)
+            else:
+                _object(entry, box, number[image], where, contents.into, more)
     if annotations and len(bare) - before == len(annotations):
         raise DataError(
             f"{path}: none of the {len(annotations):,} annotations {_lacking(annotations[0], masks)}"
@@ -283,7 +324,8 @@ def _object(
 
 
 def _without_masks(entry: dict[str, Any]) -> None:
-    """Replace polygons by their bounding boxes, because polygons take much memory."""
+    """Replace polygons by their bounding boxes, and pack keypoints: lists take much memory."""
+    pack_keypoints(entry)
     if "segmentation" in entry:
         rings = [ring(v) for v in drawn] if isinstance(drawn := entry.pop("segmentation"), list) else []
         points = [p for p in rings if p is not None and len(p) > 2]

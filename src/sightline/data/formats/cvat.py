@@ -21,7 +21,7 @@ from sightline.data.parsing.labeled import labeled, of_lists
 from sightline.data.parsing.options import ReadOptions
 from sightline.data.parsing.polygons import ring
 from sightline.data.parsing.splits import SPLIT_WORDS, file_beside
-from sightline.data.parsing.writing import Object, class_table, items, number
+from sightline.data.parsing.writing import BOXES_AND_MASKS, Object, class_table, items, number
 from sightline.data.parsing.xml import add, number_of, read_xml, size_of, write_xml
 from sightline.errors import DataError
 from sightline.ops.contours import Polygon, from_rle, rle
@@ -114,7 +114,7 @@ def write(dataset: Dataset, folder: Path) -> Path:
     Raises:
         DataError: If the folder is not empty, or the truth is no boxes.
     """
-    classes = class_table(dataset, folder, CARD.name, ("difficult",), masks=True)
+    classes = class_table(dataset, folder, CARD.name, ("difficult",), kinds=BOXES_AND_MASKS)
     (folder / "images").mkdir(parents=True)
     root, meta, task, labels = (Element(tag) for tag in ("annotations", "meta", "task", "labels"))
     add(root, "version", "1.1")

@@ -26,7 +26,7 @@ from sightline.data.io.walk import files_in
 from sightline.data.parsing.options import ReadOptions
 from sightline.data.parsing.polygons import Outlined
 from sightline.data.parsing.splits import SPLIT_WORDS, folders_in, name_of, split_folders, split_of
-from sightline.data.parsing.writing import Item, all_split, class_table, items, stems
+from sightline.data.parsing.writing import BOXES_AND_MASKS, Item, all_split, class_table, items, stems
 from sightline.errors import DataError, UnreadableImage
 from sightline.ops.contours import Part, cut_out, split_instances
 
@@ -132,7 +132,7 @@ def write(dataset: Dataset, folder: Path) -> Path:
             f"{', '.join(dataset.classes.names[:5])}. Formats for masks with classes are coco, cvat, "
             "label-studio and yolo, and voc-objects where objects do not overlap."
         )
-    classes = class_table(dataset, folder, CARD.name, masks=True)
+    classes = class_table(dataset, folder, CARD.name, kinds=BOXES_AND_MASKS)
     split = all_split(dataset)
     if classes.names not in ((_NAME,), ()):
         say(f"The format '{CARD.name}' holds no class name: '{classes.names[0]}' is read as '{_NAME}'.")

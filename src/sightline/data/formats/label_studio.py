@@ -24,7 +24,7 @@ from sightline.data.parsing.json import glance, read_json
 from sightline.data.parsing.label_studio import Tasks, gather, like_min, short_rows
 from sightline.data.parsing.labeled import labeled, of_lists
 from sightline.data.parsing.options import ReadOptions
-from sightline.data.parsing.writing import Item, class_table, items
+from sightline.data.parsing.writing import OBJECTS, Item, class_table, items
 from sightline.errors import DataError
 from sightline.ops.contours import join_polygons, trace
 
@@ -138,7 +138,7 @@ def write(dataset: Dataset, folder: Path) -> Path:
     Raises:
         DataError: If the folder is not empty, or the truth is no boxes.
     """
-    classes = class_table(dataset, folder, CARD.name, masks=True)
+    classes = class_table(dataset, folder, CARD.name, kinds=OBJECTS)
     (folder / "images").mkdir(parents=True)
     tasks = []
     for item in items(dataset):

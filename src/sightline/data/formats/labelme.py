@@ -28,7 +28,7 @@ from sightline.data.parsing.json import glance, read_json
 from sightline.data.parsing.options import ReadOptions
 from sightline.data.parsing.polygons import ring
 from sightline.data.parsing.splits import is_there, name_of
-from sightline.data.parsing.writing import Item, all_split, class_table, items
+from sightline.data.parsing.writing import BOXES_AND_MASKS, Item, all_split, class_table, items
 from sightline.errors import DataError, UnreadableImage
 from sightline.ops.contours import Polygon, join_polygons, trace
 
@@ -98,7 +98,7 @@ def write(dataset: Dataset, folder: Path) -> Path:
     Raises:
         DataError: If the folder is not empty, the truth is no boxes, or some items have no split.
     """
-    classes = class_table(dataset, folder, CARD.name, ("difficult",), masks=True)
+    classes = class_table(dataset, folder, CARD.name, ("difficult",), kinds=BOXES_AND_MASKS)
     all_split(dataset)
     for item in items(dataset):
         place = folder / item.split / f"{item.stem}{item.ending}"

@@ -24,7 +24,7 @@ from sightline.data.io.walk import files_in
 from sightline.data.parsing.options import ReadOptions
 from sightline.data.parsing.polygons import Outlined
 from sightline.data.parsing.splits import name_of
-from sightline.data.parsing.writing import Item, all_split, class_table, items
+from sightline.data.parsing.writing import BOXES_AND_MASKS, Item, all_split, class_table, items
 from sightline.errors import DataError, UnreadableImage
 from sightline.ops.contours import Part, split_instances
 from sightline.ops.draw import Color
@@ -145,7 +145,7 @@ def write(dataset: Dataset, folder: Path) -> Path:
             "picture. "
             f"Received {len(names):,} and {most:,}. Formats without such limits are coco and yolo."
         )
-    class_table(dataset, folder, CARD.name, masks=True)
+    class_table(dataset, folder, CARD.name, kinds=BOXES_AND_MASKS)
     split = all_split(dataset)
     for name in (_PICTURES, _OBJECTS, _CLASSES, *([_LISTS] if split else [])):
         (folder / name).mkdir(parents=True)

@@ -7,7 +7,7 @@ and so are lines of masks: `class x1 y1 x2 y2 x3 y3 ...`, one polygon an object.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,15 +15,17 @@ import yaml
 
 from sightline.core.card import FormatCard
 from sightline.core.dataset import SPLITS, Classes, Dataset
+from sightline.core.targets.keypoints import Keypoints
 from sightline.data.io.file_types import ALL_EXTENSIONS
 from sightline.data.io.walk import files_in
 from sightline.data.parsing.darknet import old_config
 from sightline.data.parsing.drawing import Drawing, targets_of
 from sightline.data.parsing.instances import InstanceBuilder
+from sightline.data.parsing.keypoints import KeypointBuilder
 from sightline.data.parsing.options import ReadOptions
 from sightline.data.parsing.polygons import Outlined, ring
 from sightline.data.parsing.splits import name_of
-from sightline.data.parsing.writing import Object, all_split, class_table, items
+from sightline.data.parsing.writing import OBJECTS, all_split, class_table, items
 from sightline.data.parsing.yolo_discovery import (
     LINE,
     LISTS,
@@ -39,14 +41,15 @@ from sightline.data.parsing.yolo_discovery import (
     place_of,
     plain_parts,
 )
+from sightline.data.parsing.yolo_pose import PoseLines, pose_config, pose_lines
+from sightline.data.parsing.yolo_writing import config_text, label_text
 from sightline.errors import DataError
-from sightline.ops.contours import join_polygons, trace
 
 CARD = FormatCard(
     name="yolo",
-    summary="YOLO text files of boxes or polygons, one per image, with class names in data.yaml",
+    summary="YOLO text files of boxes, polygons or keypoints, one per image, with class names in data.yaml",
     recognized_by="data.yaml with names and train, or obj.data, or a.txt with lines 'class x y w h' by a.jpg",
-    target_types=("instances", "outlines"),
+    target_types=("instances", "outlines", "keypoints"),
     writes=True,
 )
 _FAR = 10.0  # no share of a picture is as large, even of a box that leaves it; pixels nearly always are
@@ -64,8 +67,8 @@ class _Contents:
         scored: Lines with a confidence.
         boxes: Lines with a box, where polygons are wanted.
         pixels: Lines in pixels.
-        posed: Lines with a box and key points, of which the box is taken.
-        pose: Whether data.yaml says that lines hold key points.
+        posed: Lines with a box and keypoints, of which the box is taken.
+        pose: What data.yaml says of keypoints, or None.
         bare: Pictures without a label file.
         labeled: Splits with a label file.
         empty: Label files without a line.
@@ -81,7 +84,7 @@ class _Contents:
     boxes: list[str] = field(default_factory=list)
     pixels: list[str] = field(default_factory=list)
     posed: list[str] = field(default_factory=list)
-    pose: bool = False
+    pose: PoseLines | None = None
     bare: list[str] = field(default_factory=list)
     labeled: set[str] = field(default_factory=set)
     empty: int = 0
@@ -109,8 +112,8 @@ def sniff(source: str, options: ReadOptions) -> float:
 def read(source: str, options: ReadOptions) -> Dataset:
     """Read all images of all splits, with their boxes, or with their polygons as masks (target "outlines").
 
-    Where lines are polygons only, masks are taken too; where they are mixed, the box around each polygon. A
-    picture without a label file shows nothing.
+    Where lines are polygons only, masks are taken too; where they are mixed, the box around each polygon.
+    Keypoints are taken where data.yaml has `kpt_shape`. An image without a label file shows nothing.
 
     Raises:
         DataError: If there is no such data set, or data.yaml cannot be understood.
@@ -119,7 +122,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
     root = Path(source)
     yaml_there = configs(root) if root.is_dir() else root.suffix.lower() in (".yaml", ".yml")
     config = (None if yaml_there else old_config(root)) or configured(root)
-    pose = any("kpt_shape" in (config_of(p) or {}) for p in (configs(root) if root.is_dir() else [root]))
+    pose = next(filter(None, map(_pose, configs(root) if root.is_dir() else [root])), None)
     top = root if root.is_dir() else root.parent
     readings: list[_Contents] = []
 
@@ -132,7 +135,10 @@ def read(source: str, options: ReadOptions) -> Dataset:
                 _labels(path, label_file(path), number, contents)
         readings.append(contents)
 
-    config.messages += targets_of(gather, top, options, whole=1.0, written="center").messages
+    if options.target_type == Keypoints.kind or (options.target_type is None and pose is not None):
+        config.messages += _posed(gather, pose, root, top, options)
+    else:
+        config.messages += targets_of(gather, top, options, whole=1.0, written="center").messages
     contents = readings[-1]
     _orphans(contents)
     _notes(contents)
@@ -143,6 +149,28 @@ def read(source: str, options: ReadOptions) -> Dataset:
         )
     classes = Classes(tuple(names.values()), tuple(names))
     return contents.into.dataset(root, CARD.name, classes, classes.ids, config.messages)
+
+
+def _pose(path: Path) -> PoseLines | None:
+    """What a data.yaml says of keypoints."""
+    return pose_lines(path, config_of(path) or {})
+
+
+def _posed(
+    gather: Callable[[Drawing], None], pose: PoseLines | None, root: Path, top: Path, options: ReadOptions
+) -> list[str]:
+    """Collect objects with keypoints.
+
+    Raises:
+        DataError: If data.yaml does not say how many points a line has.
+    """
+    if pose is None:
+        raise DataError(f"{root}: no data.yaml says that lines hold keypoints. Expected kpt_shape: [17, 3].")
+    stored = options.exif == "ignore"
+    drawing = Drawing(KeypointBuilder(top, 1.0, "center", stored=stored, skeleton=pose.skeleton))
+    gather(drawing)
+    drawing.finish()
+    return [*pose.messages, *drawing.messages]
 
 
 def write(dataset: Dataset, folder: Path) -> Path:
@@ -156,7 +184,7 @@ def write(dataset: Dataset, folder: Path) -> Path:
     Raises:
         DataError: If the folder is not empty, the truth is no boxes, or some items have no split.
     """
-    classes = class_table(dataset, folder, CARD.name, masks=True)
+    classes = class_table(dataset, folder, CARD.name, ("hidden",), kinds=OBJECTS)
     splits = [s for s in SPLITS if s in dataset.splits] if all_split(dataset) else []
     for item in items(dataset):
         for kind, ending, data in (
@@ -167,35 +195,10 @@ def write(dataset: Dataset, folder: Path) -> Path:
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(data)
     text = config_text({split: f"images/{split}" for split in splits}, classes)
+    if isinstance(dataset.targets, Keypoints):
+        text += yaml.safe_dump(pose_config(dataset.targets.skeleton, classes.ids), sort_keys=False)
     (folder / "data.yaml").write_text(text, encoding="utf-8")
     return folder
-
-
-def config_text(parts: Mapping[str, str], classes: Classes) -> str:
-    """data.yaml: folders of the images of each split, perhaps the `path` above them; class names."""
-    config = {**parts, "names": dict(zip(classes.ids, classes.names, strict=True))}
-    text: str = yaml.safe_dump(config, allow_unicode=True, sort_keys=False)
-    return text
-
-
-def label_text(objects: Sequence[Object], size: tuple[int, int], classes: Classes) -> str:
-    """Label file of one image of (height, width): one line for each object, in relative coordinates.
-
-    Class, centre, width and height; or class, and x and y of the corners of its polygon. An object of whose
-    mask there is no pixel has none, and so no line.
-    """
-    lines = []
-    (h, w) = size
-    for thing in objects:
-        x1, y1, x2, y2 = thing.corners
-        numbers = [(x1 + x2) / 2 / w, (y1 + y2) / 2 / h, (x2 - x1) / w, (y2 - y1) / h]
-        if thing.mask is not None:
-            x, y, crop = thing.mask
-            if not crop.any():
-                continue
-            numbers = (join_polygons(trace(crop, x, y)) / (w, h)).ravel().tolist()
-        lines.append(f"{classes.ids[thing.label]} {' '.join(map(repr, numbers))}\n")
-    return "".join(lines)
 
 
 def _pictures(config: Config, root: Path, contents: _Contents) -> Iterator[tuple[str, list[Path]]]:
@@ -259,7 +262,10 @@ def _line(words: list[str], where: str, image: int, contents: _Contents) -> None
         return
     whole = values[0] >= 0 and values[0] % 1 == 0 and values[0] < 1e9
     outlined = isinstance(contents.into, Outlined)
-    if whole and len(values) > 6 and (contents.pose or _posed(values)):
+    if isinstance(contents.into, KeypointBuilder):
+        _pose_line(values, where, image, contents, contents.into)
+        return
+    if whole and len(values) > 6 and (contents.pose is not None or _has_points(values)):
         contents.posed.append(where)
         values = values[:5]
     if len(values) == 6 and whole:
@@ -276,11 +282,32 @@ def _line(words: list[str], where: str, image: int, contents: _Contents) -> None
         if len(values) > 5 and points is not None:
             contents.drawing.polygon(image, int(values[0]), [points], where)
             return
-        x, y, w, h = values[1:]
-        contents.drawing.box(image, int(values[0]), (x - w / 2, y - h / 2, x + w / 2, y + h / 2), where)
+        contents.drawing.box(image, int(values[0]), _corners(values), where)
 
 
-def _posed(values: Sequence[float]) -> bool:
+def _pose_line(
+    values: list[float], where: str, image: int, contents: _Contents, into: KeypointBuilder
+) -> None:
+    """Collect one object with keypoints, or report the error in its line."""
+    whole = values[0] >= 0 and values[0] % 1 == 0 and values[0] < 1e9
+    points = contents.pose.points(values) if contents.pose is not None and whole else None
+    text = f"{where} ({' '.join(f'{v:g}' for v in values):.40})"
+    if points is None:
+        contents.broken.append(text)
+    elif any(abs(v) > _FAR for v in values[1:5]):
+        contents.pixels.append(text)
+    else:
+        contents.highest = max(contents.highest, int(values[0]))
+        into.pose(image, int(values[0]), points, where, _corners(values))
+
+
+def _corners(values: Sequence[float]) -> tuple[float, float, float, float]:
+    """Corners of the box of a line."""
+    x, y, w, h = values[1:5]
+    return x - w / 2, y - h / 2, x + w / 2, y + h / 2
+
+
+def _has_points(values: Sequence[float]) -> bool:
     """Whether a line is a box and key points x, y, visibility: none is a share of 2, as `visible` is."""
     visibilities = set(values[7::3])
     return len(values) > 10 and (len(values) - 5) % 3 == 0 and visibilities <= {0, 1, 2} and 2 in visibilities
@@ -323,6 +350,9 @@ def _notes(contents: _Contents) -> None:
     note("annotations-missing", "error" if severe else "warning", contents.bare, what, fix)
     what = "lines are neither a box nor a polygon, and were left out"
     fix = "Write: class x y width height."
+    if isinstance(contents.into, KeypointBuilder):
+        what = "lines are no class, box and keypoints as kpt_shape says, and were left out"
+        fix = "Write: class x y width height and x y visibility of each keypoint."
     if isinstance(contents.into, Outlined):
         what, fix = "lines are no class and polygon, and were left out", "Write: class x1 y1 x2 y2 x3 y3 ..."
     note("lines-broken", "error", contents.broken, what, fix)
@@ -336,13 +366,13 @@ def _notes(contents: _Contents) -> None:
         what,
         "Take the confidence out, if these boxes are true.",
     )
-    what = "lines hold a box and key points; the box was taken"
+    what = "lines hold a box and keypoints; the box was taken"
     note(
         "keypoints-aside",
         "info",
         contents.posed,
         what,
-        "Nothing, if boxes are meant: no task learns key points.",
+        "Nothing, if boxes are meant; --task keypoints takes them, if data.yaml has kpt_shape.",
     )
     what = "lines hold a box, or two points, and no polygon; they were left out"
     note("lines-with-boxes", "error", contents.boxes, what, "Export polygons: class x1 y1 x2 y2 x3 y3 ...")

@@ -14,6 +14,8 @@ from sightline.errors import DataError
 KEYS = ("images", "annotations", "categories")
 FOLDERS = ("annotations", "annotation", "labels")
 """Folders that hold such files, beside those of the images."""
+CocoLists = tuple[list[Any], list[Any], list[Any], Path | None]
+"""Images, annotations and categories of a file, and the image folder that it names."""
 _SAMPLE, _MOST = 20, 200
 
 
@@ -28,9 +30,7 @@ def image_name(entry: dict[str, Any]) -> str:
         return ""
 
 
-def lists(
-    path: Path, lean: Callable[[dict[str, Any]], None] | None = None
-) -> tuple[list[Any], list[Any], list[Any], Path | None]:
+def lists(path: Path, lean: Callable[[dict[str, Any]], None] | None = None) -> CocoLists:
     """Images, annotations and categories of a file, and the image folder if its `info` names one.
 
     Args:

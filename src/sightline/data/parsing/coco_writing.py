@@ -12,6 +12,8 @@ import numpy as np
 from scipy.ndimage import binary_fill_holes
 
 from sightline.core.dataset import Classes
+from sightline.core.skeleton import Skeleton
+from sightline.data.parsing.coco_keypoints import category_of
 from sightline.data.parsing.writing import Object, shortest
 from sightline.ops.contours import trace
 from sightline.ops.rle import code, rle
@@ -25,6 +27,7 @@ class LabelFile:
         classes: The class table.
         info: What its `info` says, or None: it has none.
         numbers: Ids of annotations; from 1 on.
+        skeleton: That of all classes, where objects have keypoints.
     """
 
     def __init__(
@@ -33,8 +36,10 @@ class LabelFile:
         classes: Classes,
         info: Mapping[str, str] | None = None,
         numbers: Iterator[int] | None = None,
+        skeleton: Skeleton | None = None,
     ) -> None:
         self._classes, self._info, self._numbers = classes, info, numbers or itertools.count(1)
+        self._points = {} if skeleton is None else category_of(skeleton)
         self._images: list[dict[str, Any]] = []
         self._between = "\n"
         self._stream = path.open("w", encoding="utf-8")
@@ -51,9 +56,8 @@ class LabelFile:
     def close(self) -> None:
         """Write images and categories, and close the file."""
         pairs = zip(self._classes.ids, self._classes.names, strict=True)
-        rest: dict[str, Any] = {
-            "images": self._images, "categories": [{"id": i, "name": name} for i, name in pairs],
-        }  # fmt: skip
+        categories = [{"id": i, "name": name, **self._points} for i, name in pairs]
+        rest: dict[str, Any] = {"images": self._images, "categories": categories}
         if self._info is not None:
             rest["info"] = self._info
         with self._stream as stream:
@@ -76,6 +80,9 @@ def _annotation(
     }
     if thing.mask is not None:
         entry["segmentation"] = _segmentation(thing, size)
+    if thing.points is not None:
+        entry["keypoints"] = [value for point in thing.points for value in point]
+        entry["num_keypoints"] = sum(visibility > 0 for _, _, visibility in thing.points)
     if thing.score is not None:
         entry["score"] = shortest(thing.score)
     return entry

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -13,7 +13,9 @@ import torch
 
 from sightline.console import say
 from sightline.core.dataset import Classes, Dataset
+from sightline.core.targets import target_type
 from sightline.core.targets.instances import Instances
+from sightline.core.targets.keypoints import Keypoints
 from sightline.core.targets.outlines import InstanceMasks
 from sightline.data.io.file_types import ALL_EXTENSIONS
 from sightline.data.parsing.content import content
@@ -27,13 +29,18 @@ _LOSSES = {
     "crowd": "which boxes stand for a crowd",
     "difficult": "which objects are difficult",
 }
+BOXES_AND_MASKS = (Instances.kind, InstanceMasks.kind)
+OBJECTS = (*BOXES_AND_MASKS, Keypoints.kind)
+_HIDDEN = 1  # visibility of a labeled point that is not seen
+Point = tuple[float, float, int]
+"""x and y in pixels, and visibility (0, 1 or 2)."""
 
 
 @dataclass(frozen=True)
 class Object:
     """One object: corners x1, y1, x2, y2 in pixels, class index, and what else is known of it.
 
-    A prediction has a `score`, which a truth has not.
+    A prediction has a `score`, which a target has not. `points` are its keypoints, if it has such.
     """
 
     corners: tuple[float, float, float, float]
@@ -43,6 +50,7 @@ class Object:
     difficult: bool
     mask: Part | None = None
     score: float | None = None
+    points: tuple[Point, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -69,7 +77,13 @@ class Item:
 
 
 def class_table(
-    dataset: Dataset, folder: Path, format: str, holds: tuple[str, ...] = (), *, masks: bool = False
+    dataset: Dataset,
+    folder: Path,
+    format: str,
+    holds: tuple[str, ...] = (),
+    *,
+    kinds: tuple[str, ...] = (Instances.kind,),
+    lost: Sequence[str] = (),
 ) -> Classes:
     """Class table of a data set, if it can be written to the folder; reports what the format cannot store.
 
@@ -77,16 +91,20 @@ def class_table(
         dataset: What is written.
         folder: Where.
         format: Name of the format, for messages.
-        holds: Which of scores, areas, crowd, difficult and groups it can hold.
-        masks: Whether it can hold objects with masks.
+        holds: Which of scores, areas, crowd, difficult, groups and hidden (points) it can hold.
+        kinds: Which kinds of targets it can hold: instances, outlines, keypoints.
+        lost: What else it cannot hold of this data set, in words.
 
     Raises:
-        DataError: If the folder is not empty, the truth is no boxes (or masks), or class names cannot be told
+        DataError: If the folder is not empty, targets are of another kind, or class names cannot be told
             apart.
     """
     outlined = isinstance(dataset.targets, InstanceMasks)
-    if (dataset.target_type != "instances" and not (outlined and masks)) or dataset.classes is None:
-        raise DataError(f"The format '{format}' holds boxes with classes, not a {dataset.target_type}.")
+    if dataset.target_type not in kinds or dataset.classes is None:
+        needs = " or ".join(target_type(kind).needs for kind in kinds)
+        raise DataError(
+            f"The format '{format}' holds {needs}, with classes, not {dataset.targets.description}."
+        )
     if folder.exists() and any(folder.iterdir()):
         raise DataError(f"{folder} is not empty. Name a new folder.")
     names = dataset.classes.names
@@ -97,12 +115,18 @@ def class_table(
             f"{', '.join(map(repr, odd[:5]))}."
         )
     lost = [
-        text
-        for name, text in _LOSSES.items()
-        if name not in holds
-        and getattr(dataset.targets, name) is not None
-        and not (outlined and name == "areas" and _own_areas(dataset.targets_as(InstanceMasks)))
+        *lost,
+        *(
+            text
+            for name, text in _LOSSES.items()
+            if name not in holds
+            and getattr(dataset.targets, name) is not None
+            and not (outlined and name == "areas" and _own_areas(dataset.targets_as(InstanceMasks)))
+        ),
     ]
+    if isinstance(dataset.targets, Keypoints) and "hidden" not in holds:
+        hidden = int((dataset.targets.visibility == _HIDDEN).sum())
+        lost += [f"that {hidden:,} points are hidden (they become visible)"] * (hidden > 0)
     bare = sum(not part[2].any() for part in dataset.targets_as(InstanceMasks).bitmaps) if outlined else 0
     if bare:
         lost.append(f"{bare:,} objects of which no pixel is seen")
@@ -147,6 +171,7 @@ def objects_of(targets: Instances) -> Iterator[tuple[tuple[int, int], list[Objec
         for value in (targets.areas, targets.crowd, targets.difficult, targets.scores)
     )
     masks: Iterator[Part | None] = iter(targets.masks or itertools.repeat(None, len(labels)))
+    points = _points_of(targets)
     start = 0
     for count, (height, width) in zip(targets.counts.tolist(), targets.sizes.tolist(), strict=True):
         yield (
@@ -160,11 +185,23 @@ def objects_of(targets: Instances) -> Iterator[tuple[tuple[int, int], list[Objec
                     difficult is not None and difficult[r],
                     mask,
                     None if scores is None else scores[r],
+                    None if points is None else points[r],
                 )
                 for r, mask in zip(range(start, start + count), masks, strict=False)
             ],
         )
         start += count
+
+
+def _points_of(targets: Instances) -> list[tuple[Point, ...]] | None:
+    """The keypoints of each object, or None where there are none."""
+    if not isinstance(targets, Keypoints):
+        return None
+    rows = zip(targets.points.tolist(), targets.visibility.tolist(), strict=True)
+    return [
+        tuple((shortest(x), shortest(y), v) for (x, y), v in zip(xy, visible, strict=True))
+        for xy, visible in rows
+    ]
 
 
 def number(value: float) -> str:

@@ -7,8 +7,8 @@ from pathlib import Path
 from sightline import storage
 from sightline.console import say
 from sightline.core.dataset import Classes
-from sightline.data.formats.yolo import config_text, label_text
 from sightline.data.parsing.writing import objects_of
+from sightline.data.parsing.yolo_writing import config_text, label_text
 from sightline.inference.sources import Answer
 from sightline.inference.writers.context import Writer, WriterContext, unique_names, unused
 
