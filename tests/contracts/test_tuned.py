@@ -13,7 +13,7 @@ from PIL import Image
 
 import sightline as sl
 from sightline.core.run import Run
-from sightline.data.formats import coco, masks, yolo
+from sightline.data.formats import coco, masks, table, yolo
 from sightline.data.open import open_data
 from sightline.evaluation import baselines
 from sightline.exporters.formats import EXPORTERS
@@ -34,6 +34,7 @@ BACKBONE = embedded.DEFAULT
 QUICK: dict[str, Any] = {"size": 64, "epochs": 1, "batch_size": 6, "device": "cpu", "augment": "light"}
 DATA: dict[str, Any] = {
     "classify": ("", None),
+    "regress": ("shapes:area:16", table),
     "semantic": ("shapes:masks:16", masks),
     "detect": ("shapes:boxes:16", yolo),
     "instance": ("shapes:outlines:16", coco),
@@ -60,7 +61,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
             if form is None:
                 write_large(result[task])
                 return result[task]
-            form.write(open_data(source), result[task])
+            result[task] = form.write(open_data(source), result[task])
         return result[task]
 
     return get
@@ -163,7 +164,7 @@ def cut_short(training: Training) -> None:
 kept = Training.save
 
 
-@pytest.mark.parametrize("task", ["classify", "semantic", "detect"])
+@pytest.mark.parametrize("task", [t for t in DATA if t != "instance"])  # it resumes as detection does
 def test_resumed_it_ends_with_the_same_weights(
     task: str, folder: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -180,7 +181,7 @@ def test_resumed_it_ends_with_the_same_weights(
     assert first.read_bytes() == second.read_bytes()
 
 
-@pytest.mark.parametrize("task", ["classify", "semantic", "detect", "instance"])
+@pytest.mark.parametrize("task", DATA)
 def test_the_exported_file_answers_as_the_network_does(
     task: str, runs: Callable[[str], Path], tmp_path: Path
 ) -> None:
@@ -197,6 +198,20 @@ def test_the_exported_file_answers_as_the_network_does(
         assert {k: v.shape for k, v in outputs.items()} == {k: tuple(v.shape) for k, v in target.items()}
     image = np.random.default_rng(0).integers(0, 256, (90, 70, 3), dtype=np.uint8)  # of another shape
     assert len(list(runtime.Session(result.file).predict([image, image]))) == 2
+
+
+@pytest.mark.parametrize("task", ["regress", "semantic", "detect"])  # classify: tests/user/test_transfer.py
+def test_folds_and_a_search_start_there_too(
+    task: str, folder: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(baselines, "predict_baselines", lambda *_: {})
+    start: dict[str, Any] = {**QUICK, "task": task, "pretrained": "yes"}
+    folded = sl.train(str(folder(task)), out=tmp_path / "folds", folds=2, **start)
+    assert folded.results.n == 16
+    for fold in (1, 2):
+        assert "installed" in Run.open(tmp_path / f"folds/fold-{fold}").record.weights
+    sl.tune(str(folder(task)), out=tmp_path / "search", trials=1, **start)
+    assert "installed" in Run.open(tmp_path / "search/trial-1").record.weights
 
 
 def test_eight_bits_are_a_quarter(runs: Callable[[str], Path], tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ import pytest
 import torch
 
 from sightline.core.run import Run
+from sightline.data.formats import yolo
+from sightline.data.open import open_data
 from sightline.models.weights import embedded
 from sightline.storage import read_tensors
 from tests.user.conftest import write_photos
@@ -64,7 +66,7 @@ def test_two_processes_tune_installed_weights_as_one_does(tmp_path: Path) -> Non
         pytest.skip(lack)
     write_large(tmp_path / "photos")
     plain = ("--size", "32", "--epochs", "1", "--batch-size", "8", "--augment", "none", "--device", "cpu")
-    runs = trained(tmp_path, *plain)
+    runs = trained(tmp_path, "--pretrained", "yes", *plain)
     selected = [run.checkpoint("best") for run in runs]
     assert selected[0] is not None
     assert selected[1] is not None
@@ -72,3 +74,15 @@ def test_two_processes_tune_installed_weights_as_one_does(tmp_path: Path) -> Non
     weights = [first[0]["model"] for first in selected if first is not None]
     for name, value in weights[0].items():
         assert torch.allclose(value, weights[1][name], atol=1e-3), name
+
+
+@DISTRIBUTED
+def test_two_processes_train_a_detector_from_installed_weights(tmp_path: Path) -> None:
+    if lack := embedded.trouble(embedded.DEFAULT):
+        pytest.skip(lack)
+    yolo.write(open_data("shapes:boxes:24"), tmp_path / "photos")
+    plain = ("--size", "32", "--epochs", "1", "--batch-size", "8", "--augment", "none", "--device", "cpu")
+    for run in trained(tmp_path, "--pretrained", "yes", *plain):  # batch norms of the head see half a batch
+        assert run.record.weights is not None
+        assert "installed" in run.record.weights
+        assert run.results.scores["mAP50"].n == len(run.predictions()[0])
