@@ -13,9 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sightline.core.metric import Metric
+from sightline.core.skeleton import Skeleton
 from sightline.core.targets import TARGETS, target_type
 from sightline.core.targets.bitmaps import CroppedMasks
 from sightline.core.targets.instances import Instances
+from sightline.core.targets.keypoints import Keypoints
 from sightline.core.targets.label import ClassLabels
 from sightline.core.targets.masks import IGNORE_INDEX, SemanticMasks
 from sightline.core.targets.number import RegressionValues
@@ -41,6 +43,8 @@ def answers(kind: str, n: int, seed: int = 0) -> tuple[Any, Any]:
         return outlines(n, rng)
     if kind == "masks":
         return maps(n, rng)
+    if kind == "keypoints":
+        return poses(n, rng)
     if kind == "number":
         target = rng.normal(size=(n, 2))
         return RegressionValues(torch.tensor(target + 0.3 * rng.normal(size=(n, 2)))), RegressionValues(
@@ -112,6 +116,29 @@ def outlines(n: int, rng: np.random.Generator) -> tuple[InstanceMasks, InstanceM
     shifted = discs(near[each] + rng.normal(size=(2 * m, 2)), size[each] * rng.uniform(0.8, 1.2, 2 * m))
     scores = torch.tensor((1 + rng.permutation(2 * m)) / (2 * m + 1))
     return InstanceMasks.of(sizes, 2 * target.counts, shifted, label[torch.tensor(each)], scores), target
+
+
+def poses(n: int, rng: np.random.Generator) -> tuple[Keypoints, Keypoints]:
+    """Up to three figures in an image, with some points that are not labeled; most are predicted nearby."""
+    names = ["head_top", "neck", "left_eye", "right_eye", "left_shoulder", "right_shoulder", "right_hip"]
+    skeleton, counts = Skeleton.from_names(names), rng.integers(0, 4, n)
+    m, j = int(counts.sum()), len(names)
+    points = rng.uniform(0, 300, (m, 1, 2)) + rng.choice([70, 180], (m, 1, 1)) * rng.random((m, j, 2))
+    visibility = torch.tensor(rng.choice([0, 1, 2], (m, j), p=[0.1, 0.2, 0.7]))
+    sizes, labels = torch.full((n, 2), 500), torch.tensor(rng.integers(0, 2, m))
+    target = Keypoints.of(
+        sizes, torch.tensor(counts), torch.tensor(points).float(), visibility, skeleton, labels
+    )
+    target = replace(target, crowd=torch.tensor(rng.random(m) < 0.03))
+    shift = rng.normal(size=(m, j, 2)) * rng.choice([2, 10, 60], (m, 1, 1), p=[0.5, 0.4, 0.1])
+    outputs = replace(
+        target.as_prediction(2),
+        points=target.points + torch.tensor(shift).float(),
+        visibility=torch.full((m, j), 2, dtype=torch.int8),
+        scores=torch.tensor((1 + rng.permutation(m)) / (m + 1)),
+        crowd=None,
+    )
+    return outputs.select(torch.tensor(rng.random(m) < 0.9)), target
 
 
 def perfect(kind: str) -> tuple[Any, Any]:

@@ -163,15 +163,9 @@ def overlaps(
         (P,) rows of boxes, rising; rows of others; and their IoU.
     """
     boxes, others = boxes.astype(np.float64), others.astype(np.float64)
-    by_group = np.argsort(other_groups, kind="stable")
-    keys = other_groups[by_group]
-    first = np.searchsorted(keys, groups, "left")
-    count = np.searchsorted(keys, groups, "right") - first
     area, other_area = _areas(boxes), _areas(others)
     pairs_by_image = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))]
-    for rows in _chunks(count):
-        of, n = np.repeat(rows, count[rows]), count[rows]
-        other = by_group[np.arange(len(of)) + np.repeat(first[rows] - np.cumsum(n) + n, n)]
+    for of, other in pairs_of_groups(groups, other_groups):
         a, b = boxes[of], others[other]
         span = np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2])
         both = np.where((span > 0).all(1), span[:, 0] * span[:, 1], 0.0)
@@ -183,6 +177,26 @@ def overlaps(
         pairs_by_image.append((of[keep], other[keep], iou[keep]))
     of, other, iou = (np.concatenate(parts) for parts in zip(*pairs_by_image, strict=True))
     return of, other, iou
+
+
+def pairs_of_groups(groups: Array, other_groups: Array, most: int = _CHUNK) -> Iterator[tuple[Array, Array]]:
+    """All pairs within a group, about `most` at a time.
+
+    Args:
+        groups: (D,) int group of each row.
+        other_groups: (M,) those of the other rows.
+        most: Pairs.
+
+    Yields:
+        (P,) rows, rising, and (P,) other rows.
+    """
+    by_group = np.argsort(other_groups, kind="stable")
+    keys = other_groups[by_group]
+    first = np.searchsorted(keys, groups, "left")
+    count = np.searchsorted(keys, groups, "right") - first
+    for rows in _chunks(count, most):
+        of, n = np.repeat(rows, count[rows]), count[rows]
+        yield of, by_group[np.arange(len(of)) + np.repeat(first[rows] - np.cumsum(n) + n, n)]
 
 
 def greedy(
@@ -276,8 +290,8 @@ def _areas(boxes: Array) -> Array:
     return np.asarray((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]))
 
 
-def _chunks(count: Array) -> Iterator[Array]:
-    """Split rows with a count above 0 into chunks of about equal total count."""
+def _chunks(count: Array, most: int) -> Iterator[Array]:
+    """Split rows with a count above 0 into chunks of about `most` in total."""
     rows = np.flatnonzero(count)
-    part = np.cumsum(count[rows]) // _CHUNK
+    part = np.cumsum(count[rows]) // most
     yield from np.split(rows, np.flatnonzero(part[1:] != part[:-1]) + 1)
