@@ -92,6 +92,7 @@ ELSEWHERE = {
     "image-properties",
     "instance-masks",
     "positions",
+    "tracks",
     "sizes",
     "splits",
 }

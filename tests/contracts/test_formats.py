@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,10 @@ from sightline.core.targets.label import ClassLabels
 from sightline.core.targets.masks import IGNORE_INDEX, SemanticMasks
 from sightline.core.targets.number import RegressionValues
 from sightline.core.targets.outlines import InstanceMasks
+from sightline.core.targets.tracks import Tracks
 from sightline.data.formats import FORMATS
 from sightline.data.io.pixels import Arrays
+from sightline.data.io.sequences import SequenceItem, Sequences
 from sightline.data.parsing.options import ReadOptions
 from sightline.data.synthetic.tiny import tiny
 from sightline.errors import DataError, SightlineError
@@ -57,6 +60,8 @@ def made(target_type: str, names: tuple[str, ...] = ("ant", "bee", "cat")) -> Da
             counts, torch.tensor([[7, 5]] * n), torch.from_numpy(boxes), torch.arange(len(boxes)) % 3
         ),
     }
+    if target_type == "tracks":
+        return sequences()
     if target_type not in targets:  # a kind that has nothing to be careful of in files
         return tiny(target_type, n, 8, seed=0)
     return Dataset(
@@ -70,6 +75,24 @@ def made(target_type: str, names: tuple[str, ...] = ("ant", "bee", "cat")) -> Da
         groups=np.array([f"g{i // 3}" for i in range(n)], dtype=object) if target_type == "number" else None,
         outputs=("weight",) if target_type == "number" else (),
     )
+
+
+def sequences() -> Dataset:
+    """Six sequences with detections and splits; one box is not scored."""
+    tracks = Tracks.synthetic(6, 48, seed=0).targets
+    ignored = torch.zeros(len(tracks.ids), dtype=torch.bool)
+    ignored[3] = True
+    tracks = replace(tracks, ignored=ignored, visibility=torch.rand(len(ignored)).double())
+    names = [f"{split}/seq-{i}" for i, split in enumerate(["test", "train", "train", "train", "val", "val"])]
+    found = [
+        np.column_stack([t.frames, t.boxes + 0.25, t.frames / 10, t.labels])
+        for t in (tracks[i] for i in range(6))
+    ]
+    items = [
+        SequenceItem(name, 10, 25.0, (48, 48), rows, {}) for name, rows in zip(names, found, strict=True)
+    ]
+    splits = np.array([name.split("/")[0] for name in names], dtype=object)
+    return Dataset("made", "made", names, Sequences(items), tracks, splits=splits)
 
 
 def rows(dataset: Dataset) -> dict[str, tuple[str, str, str, str]]:

@@ -55,7 +55,7 @@ def same(a: TargetArrays, b: TargetArrays) -> None:
 
 def test_both_folders_have_the_same_kinds() -> None:
     assert arrays.TARGETS.names() == KINDS
-    assert {"label", "number", "instances", "outlines", "masks", "none"} <= set(KINDS)
+    assert {"label", "number", "instances", "outlines", "masks", "none", "tracks"} <= set(KINDS)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -129,8 +129,10 @@ class CheckCard:
         name: File name of the check.
         summary: One line for lists.
         findings: Names of the findings it may report (what --accept takes).
+        of_pixels: Whether it judges pixels, so that it is left out for kinds of input that have none.
     """
 
     name: str
     summary: str
     findings: tuple[str, ...]
+    of_pixels: bool = False

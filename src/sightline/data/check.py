@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sightline.core.dataset import Dataset
 from sightline.core.report import Finding
 from sightline.data.checks import CHECKS
+from sightline.data.inputs import input_kind
 from sightline.data.scan import Scan, scan
 from sightline.errors import DataError, UnknownName
 
@@ -19,8 +20,10 @@ def run_checks(dataset: Dataset, measured: Scan) -> list[Finding]:
     Where reading and a check report the same by the same name, the check's finding is kept.
     """
     findings: dict[str, Finding] = {}
-    for name in CHECKS.names():
-        findings |= {f.name: f for f in CHECKS.load(name).run(dataset, measured)}
+    pixels = input_kind(dataset.input).has_pixels
+    for check in (CHECKS.load(name) for name in CHECKS.names()):
+        if pixels or not check.CARD.of_pixels:
+            findings |= {f.name: f for f in check.run(dataset, measured)}
     mine = set(findings)
     extra = [f for f in dataset.read_findings if f.name not in mine]
     return sorted([*extra, *findings.values()], key=lambda f: ORDER.index(f.severity))

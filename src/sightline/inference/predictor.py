@@ -121,7 +121,8 @@ class ModelPredictor:
         predictions = []
         for start in range(0, len(sizes), batch_size):
             some = list(islice(parts, batch_size))
-            tensors = input_kind(self.spec.kind).tensors(np.stack(some))
+            kind = input_kind(self.spec.kind)
+            tensors = kind.tensors(kind.stack(some))
             inputs = {name: value.contiguous() for name, value in tensors.items()}
             predictions.append(self._forward(inputs, sizes[start : start + batch_size]).compressed())
         whole = type(predictions[0]).cat(predictions)

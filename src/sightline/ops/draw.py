@@ -105,6 +105,24 @@ def boxes(
     return np.array(drawn)
 
 
+def paths(image: NDArray[np.uint8], lines: Iterable[tuple[NDArray[np.float64], Color]]) -> NDArray[np.uint8]:
+    """Draw lines through points on a copy of an image, such as the way of an object.
+
+    Args:
+        image: (H, W, C) uint8, C is 1 or 3; not changed.
+        lines: (P, 2) x and y in pixels of the points of each line, and its color.
+
+    Returns:
+        (H, W, 3) uint8, a new array.
+    """
+    drawn = Image.fromarray(np.array(np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image))
+    draw, thick = ImageDraw.Draw(drawn), max(1, round(2 * max(drawn.size) / _SIDE))
+    for points, color in lines:
+        whole = [(float(x), float(y)) for x, y in points[np.isfinite(points).all(1)]]
+        draw.line(whole, fill=color, width=thick, joint="curve")
+    return np.array(drawn)
+
+
 def _outside(box: NDArray[np.float64], thick: int, size: Sequence[int]) -> Edges:
     """Outer edge of a box's line in whole pixels, clipped to the image, at least one line wide."""
     height, width = size

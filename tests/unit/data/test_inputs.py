@@ -9,10 +9,13 @@ import pytest
 import torch
 from PIL import Image
 
+from sightline.core.dataset import Dataset
 from sightline.core.inputs import InputSpec
+from sightline.core.targets.tracks import Tracks
 from sightline.data.inputs import INPUTS, input_kind, shown, view_item
 from sightline.data.inputs._kind import StoredShape
 from sightline.data.io.pixels import Files
+from sightline.data.io.sequences import SequenceItem, Sequences
 from sightline.data.loading.loader import Loader
 from sightline.data.open import open_data
 from sightline.data.scan import scan
@@ -24,6 +27,7 @@ STORED = {
     "volume": StoredShape(7, 12, 20, 1),
     "pair": StoredShape(2, 12, 20, 3),
     "noise": StoredShape(1, 8, 8, 1),
+    "sequence": StoredShape(4, 48, 64, 1),
 }
 SHAPES = {
     "image": [(3, 12, 20)],
@@ -31,6 +35,7 @@ SHAPES = {
     "volume": [(1, 7, 12, 20)],
     "pair": [(3, 12, 20), (3, 12, 20)],
     "noise": [(64,)],
+    "sequence": [(7, 1)],
 }
 
 
@@ -38,6 +43,8 @@ def item_of(name: str) -> np.ndarray:
     rng, stored = np.random.default_rng(0), STORED[name]
     if name == "noise":
         return rng.standard_normal(64, dtype=np.float32)
+    if name == "sequence":
+        return np.array([[10, 25, 48, 64, 0, 0, 0]], dtype=np.float32)
     shape = (stored.depth, stored.height, stored.width, stored.channels)
     item = rng.integers(0, 256, shape, dtype=np.uint8)
     return item[0] if name == "image" else item
@@ -83,6 +90,25 @@ def test_clips_are_read_from_gifs_and_pages_in_order(tmp_path: Path) -> None:
         assert item.shape[:3] == (4, 8, 8)
         assert (np.diff(item[:, 0, 0, 0].astype(int)) > 40).all()
         assert shown(pixels, 0).shape[:2] == (16, 16)
+
+
+def test_sequences_with_fewer_detections_are_filled_up_with_frame_0() -> None:
+    rows = [np.array([[1, 2, 3, 20, 30, 0.5, -1]] * n, dtype=np.float64) for n in (3, 1)]
+    items = [SequenceItem(str(i), 4, 25.0, (48, 64), part, {}) for i, part in enumerate(rows)]
+    targets = Tracks.of([[[1, 1, 2, 3, 20, 30]]] * 2, [(48, 64)] * 2)
+    data = Dataset("made", "made", ["a", "b"], Sequences(items), targets)
+    kind = input_kind("sequence")
+    spec = kind.spec(STORED["sequence"], None, None, 1)
+    (batch,) = Loader(data, size=(), spec=spec, batch_size=2).epoch(0)
+    detections = batch.inputs["detections"]
+    assert detections.shape == (2, 7, 4)
+    assert detections[:, :4, 0].tolist() == [[4, 25, 48, 64]] * 2
+    assert detections[:, 0, 1:].tolist() == [[1, 1, 1], [1, 0, 0]]
+    assert detections[1, :, 1].tolist() == [1, 2, 3, 20, 30, 0.5, -1]
+    assert kind.stored_size(data.pixels.read(0)) == (48, 64)
+    assert shown(data.pixels, 0).max() == 255, "detections are drawn"
+    with pytest.raises(DataError, match="takes sequences"):
+        kind.pixels(Files(["a.png"]))
 
 
 def pairs(folder: Path, n: int = 6) -> None:

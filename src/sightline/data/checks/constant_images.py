@@ -12,6 +12,7 @@ CARD = CheckCard(
     name="constant-images",
     summary="Pictures whose every pixel has the same value",
     findings=("constant-images",),
+    of_pixels=True,
 )
 
 

@@ -22,6 +22,7 @@ CARD = CheckCard(
         "alpha",
         "fully-transparent",
     ),
+    of_pixels=True,
 )
 
 

@@ -29,6 +29,7 @@ CARD = CheckCard(
         "extra-bands",
         "alpha-is-data",
     ),
+    of_pixels=True,
 )
 
 

@@ -35,6 +35,7 @@ CARD = CheckCard(
     name="near-duplicates",
     summary="Near-duplicate images, in one split or across splits",
     findings=("near-duplicates", "near-duplicates-across-splits"),
+    of_pixels=True,
 )
 
 

@@ -16,6 +16,7 @@ CARD = CheckCard(
     name="sizes",
     summary="Sizes and channels that differ, very long or tiny images",
     findings=("sizes-differ", "channels-differ", "extreme-aspect", "tiny-images"),
+    of_pixels=True,
 )
 
 

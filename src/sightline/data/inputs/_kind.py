@@ -50,12 +50,16 @@ class InputKind(ABC):
         inputs: Names of the tensors that a batch holds.
         item: What one of them is called, for people: "clip".
         fits: How an item may be brought to size.
+        varies: Whether views differ in length along their first axis; `view_shape` is then the least.
+        has_pixels: Whether an item is pixels, which checks of brightness, size and likeness can judge.
         limits_side: Whether large items are brought to a smaller size unless one is asked for.
     """
 
     name: ClassVar[str]
     item: ClassVar[str]
     inputs: ClassVar[tuple[str, ...]] = (IMAGE,)
+    varies: ClassVar[bool] = False
+    has_pixels: ClassVar[bool] = True
     limits_side: ClassVar[bool] = True
     fits: ClassVar[tuple[str, ...]] = ("stretch", "crop", "letterbox")
 
@@ -85,6 +89,10 @@ class InputKind(ABC):
     @abstractmethod
     def view(self, item: np.ndarray, spec: InputSpec, resize: ResizeMode) -> np.ndarray:
         """An item as the model sees it: of `view_shape`, and of the type of the spec."""
+
+    def stack(self, views: Sequence[np.ndarray]) -> np.ndarray:
+        """Views as one array (B, ...); views that differ in length are filled up at the end."""
+        return np.stack(views)
 
     def tensors(self, views: np.ndarray) -> dict[str, Tensor]:
         """(B, *view_shape) as what the model takes: (B, C, *rest) by name, sharing memory."""

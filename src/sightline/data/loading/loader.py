@@ -195,6 +195,9 @@ class Loader:
         """(B, H, W, C) of some items, the caller's own."""
         if self._stored is not None:
             return np.asarray(self._stored[where])
+        if self._kind.varies:  # nothing is cached
+            source, spec = self._dataset.pixels, self._spec
+            return self._kind.stack([view_item(source, int(i), spec, self._resize) for i in where])
         cached = np.zeros(len(where), dtype=bool) if self._cache is None else self._cache.has(where)
         if self._cache is not None and cached.all():
             return self._cache.get(where)
@@ -218,7 +221,7 @@ class Loader:
     def _new_cache(self, room: int, folder: Path | None) -> MemoryCache | DiskCache | None:
         """Where decoded items are kept, if there is room for any."""
         pixels, shape, dtype = self._dataset.pixels, self._shape, self._spec.dtype
-        if room < int(np.prod(shape)) * np.dtype(dtype).itemsize or not len(pixels):
+        if self._kind.varies or room < int(np.prod(shape)) * np.dtype(dtype).itemsize or not len(pixels):
             return None
         paths = paths_of(pixels)
         if paths is None:

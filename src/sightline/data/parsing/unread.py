@@ -209,7 +209,7 @@ def _text(text: str, name: str, beside: bool, stems: set[str]) -> Iterator[Unrea
     kinds = (
         (LINE, "label files of YOLO", "yolo"), (_DOTA, "label files of DOTA", "dota"),
         (_KITTI, "label files of KITTI", ""), (_EIGHT if is_named else None, "label files of VisDrone", ""),
-        (_MOT, "boxes of MOTChallenge, a line a box in a frame", ""),
+        (_MOT, "boxes of MOTChallenge, a line a box in a frame", "motchallenge"),
         (_NAMED if is_named else None, "label files of Open Images (class and corners)", ""),
         (_BOXES, "boxes of keras-yolo3, a line a picture", ""),
     )  # fmt: skip

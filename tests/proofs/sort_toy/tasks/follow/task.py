@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 from scipy.optimize import linear_sum_assignment
 from sightline.tasks.follow import CARD
 from torchvision.ops import box_iou
@@ -15,6 +14,7 @@ from torchvision.ops import box_iou
 from sightline.core.card import MetricCard
 from sightline.core.dataset import Dataset
 from sightline.core.metric import Metric, Statistics
+from sightline.core.targets.tracks import Tracks
 from sightline.core.task import Task
 from sightline.runtime.targets import records
 
@@ -31,9 +31,8 @@ class Idf1(Metric):
     )
 
     def sample_statistics(self, prediction: Any, target: Any) -> Statistics:
-        pairs = list(zip(prediction.rows, target.rows, strict=True))
-        hits = [_hits(predicted, annotated) for predicted, annotated in pairs]
-        return {"hits": np.array(hits), "boxes": np.array([len(a) + len(b) for a, b in pairs])}
+        hits = [_hits(prediction[i], target[i]) for i in range(len(target))]
+        return {"hits": np.array(hits), "boxes": (prediction.counts + target.counts).numpy()}
 
     def compute_from(self, stats: Statistics, weights: np.ndarray | None = None) -> float:
         weights = np.ones(len(stats["hits"])) if weights is None else weights
@@ -41,11 +40,12 @@ class Idf1(Metric):
         return 2 * float(weights @ stats["hits"]) / boxes if boxes else float("nan")
 
 
-def _hits(predicted: torch.Tensor, annotated: torch.Tensor) -> int:
+def _hits(predicted: Tracks, annotated: Tracks) -> int:
     """Boxes that agree (IoU at least 0.5) under the best assignment of identities."""
-    agree = (box_iou(predicted[:, 2:], annotated[:, 2:]) >= 0.5) & (predicted[:, None, 0] == annotated[:, 0])
-    ours, i = predicted[:, 1].unique(return_inverse=True)
-    theirs, j = annotated[:, 1].unique(return_inverse=True)
+    agree = box_iou(predicted.boxes, annotated.boxes) >= 0.5
+    agree &= predicted.frames[:, None] == annotated.frames
+    ours, i = predicted.ids.unique(return_inverse=True)
+    theirs, j = annotated.ids.unique(return_inverse=True)
     counts = np.zeros((len(ours), len(theirs)), dtype=int)
     a, b = agree.nonzero().T.numpy()
     np.add.at(counts, (i.numpy()[a], j.numpy()[b]), 1)

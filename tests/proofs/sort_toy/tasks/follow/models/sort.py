@@ -17,7 +17,7 @@ from torchvision.ops import box_iou
 
 from sightline.core.card import ModelCard
 from sightline.core.model import Model
-from sightline.core.targets import target_type
+from sightline.core.targets.tracks import Tracks
 from sightline.core.task import DataInfo
 from sightline.errors import UsageError
 
@@ -45,17 +45,17 @@ class Sort(Model):
         return {"motion": options.motion}
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """{"tracks": (B, M, 6)}, filled up with frame -1."""
+        """{"tracks": (B, M, 6)}, filled up with frame 0."""
         if torch.compiler.is_exporting():
             raise UsageError("it tracks with scipy, which is no network. Predict with the run itself.")
         clips = (images.float().mean(1) / 255 > BRIGHT).cpu().numpy()
         tracks = [follow([regions(frame) for frame in clip], self.settings["motion"]) for clip in clips]
-        return {"tracks": pad_sequence(tracks, batch_first=True, padding_value=-1)}
+        return {"tracks": pad_sequence(tracks, batch_first=True, padding_value=0)}
 
     @classmethod
     def to_predictions(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Any:
-        kind: Any = target_type("tracks")
-        return kind.of((rows[rows[:, 0] >= 0] for rows in answer["tracks"]), settings["size"])
+        rows = [part[part[:, 0] > 0].numpy() for part in answer["tracks"]]
+        return Tracks.of(rows, [settings["size"]] * len(rows), [settings["frames"]] * len(rows))
 
 
 def regions(bright: np.ndarray) -> np.ndarray:
@@ -68,7 +68,7 @@ def follow(frames: list[np.ndarray], motion: bool) -> Tensor:
     """(M, 6) frame, identity and box of what was detected in each frame."""
     tracks: list[Track] = []
     rows, number = [], 0
-    for frame, boxes in enumerate(frames):
+    for frame, boxes in enumerate(frames, 1):
         expected = np.array([track.predict() for track in tracks]).reshape(-1, 4)
         overlap = box_iou(torch.from_numpy(expected), torch.from_numpy(boxes)).numpy()
         pairs = zip(*linear_sum_assignment(-overlap), strict=True)
