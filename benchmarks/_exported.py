@@ -38,7 +38,7 @@ def trained(folder: Path, data: str, model: str, size: int) -> Path:
 
 
 def jpeg(side: int, seed: int = 0) -> bytes:
-    """A picture of smooth colours, about as large as a photograph of its size."""
+    """An image of smooth colours, about as large as a photograph of its size."""
     rng = np.random.default_rng(seed)
     coarse = Image.fromarray(rng.integers(0, 256, (side // 8, side // 8, 3), dtype=np.uint8))
     out = io.BytesIO()

@@ -1,4 +1,4 @@
-"""Valid pictures of all formats, and what chance makes of them."""
+"""Valid images of all formats, and what chance makes of them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def saved(image: Image.Image, kind: str, **settings: Any) -> bytes:
 
 
 def seeds() -> dict[str, bytes]:
-    """Small valid pictures of every format that is read, and of their odd kinds."""
+    """Small valid images of every format that is read, and of their odd kinds."""
     rng = np.random.default_rng(0)
     coarse = Image.fromarray(rng.integers(0, 256, (6, 6, 3), dtype=np.uint8))
     rgb = coarse.resize((SIDE, SIDE + 9))
@@ -60,7 +60,7 @@ def seeds() -> dict[str, bytes]:
 
 
 class Mutants:
-    """Damaged pictures by number; each is a function of the seed and its number."""
+    """Damaged images by number; each is a function of the seed and its number."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
@@ -189,7 +189,7 @@ def _segments(rng: np.random.Generator, data: bytes) -> bytes:
 
 
 def largest() -> Iterator[tuple[str, bytes]]:
-    """Valid pictures of nearly as many pixels as are decoded, of the kinds that cost most."""
+    """Valid images of nearly as many pixels as are decoded, of the kinds that cost most."""
     side = int(LIMIT**0.5)
     makers: dict[str, Callable[[], bytes]] = {
         "png rgb": lambda: saved(Image.new("RGB", (side, side), (9, 99, 199)), "PNG"),

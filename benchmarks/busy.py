@@ -37,7 +37,7 @@ BUSY = [sys.executable, "-c", "while True: pass"]
 
 
 def photographs(folder: Path) -> Path:
-    """192 colored pictures of 128 pixels in four classes."""
+    """192 colored images of 128 pixels in four classes."""
     rng = np.random.default_rng(0)
     y, x = np.mgrid[:128, :128]
     for c in range(4):

@@ -82,7 +82,7 @@ def numbers(freedom: float) -> Answers:
 
 
 def boxes(objects: int, near: float, far: float, blur: float, right: float) -> Answers:
-    """Detection: objects of five classes, the rarest one in nine, in pictures of 640 x 480 pixels.
+    """Detection: objects of five classes, the rarest one in nine, in images of 640 x 480 pixels.
 
     Both models see the same things clearly or blurred, each with noise of its own.
 
@@ -118,7 +118,7 @@ def boxes(objects: int, near: float, far: float, blur: float, right: float) -> A
 
 
 def places(rng: np.random.Generator, n: int) -> np.ndarray:
-    """(n, 4) boxes of all sizes, anywhere in a picture."""
+    """(n, 4) boxes of all sizes, anywhere in an image."""
     side = np.exp(rng.uniform(np.log(12), np.log(300), (n, 1)))
     sides = np.clip(side * np.exp(0.3 * rng.normal(size=(n, 2))), 4, 470)
     corner = rng.random((n, 2)) * ([640, 480] - sides)

@@ -4,7 +4,7 @@
                                 [--rival-minutes 10] [--pretrained auto|no] [--json FILE]
 
 FOLDER is BCCD. PYTHON is the interpreter of an environment with `ultralytics` in it (AGPL: measured from
-outside, never imported here); without it only our side is measured. Both sides train on the same pictures
+outside, never imported here); without it only our side is measured. Both sides train on the same images
 from random weights with their own default augmentation, batch 16 and two workers, and take turns;
 --pretrained is what ours starts from in --minutes. With --rival-minutes both train that long, from random
 weights, and our evaluation scores both on the test part.
@@ -133,7 +133,7 @@ def scores(answers: dict[str, Any], data: Path) -> dict[str, float]:
 
 def speed(data: Path, python: str | None, size: int, work: Path) -> dict[str, Any]:
     """Training and prediction, images a second, of both sides at one size."""
-    files = work / "pictures"
+    files = work / "images"
     train = [ours(data, size, work / "run") for _ in range(2)]
     run = sl.train(str(data), pretrained="no", size=size, epochs=1, out=work / f"run{size}", overwrite=True)
     model = sl.load(run.path)
@@ -163,10 +163,10 @@ def main() -> None:
         work = Path(folder)
         dataset = open_data(str(args.data))
         yolo.write(dataset, work / "yolo")
-        (work / "pictures").mkdir()
+        (work / "images").mkdir()
         for i in dataset.indices_of("test"):
             name = Path(dataset.ids[i]).name
-            (work / "pictures" / name).write_bytes((args.data / dataset.ids[i]).read_bytes())
+            (work / "images" / name).write_bytes((args.data / dataset.ids[i]).read_bytes())
         for size in map(int, args.sizes.split(",")):
             results[f"images a second at {size}"] = speed(args.data, python, size, work)
         if args.minutes:
@@ -182,7 +182,7 @@ def main() -> None:
                 minutes=minutes,
                 out=str(work),
             )
-            rival(python, do="predict", files=str(work / "pictures"), size=320, weights=True, out=str(work))
+            rival(python, do="predict", files=str(work / "images"), size=320, weights=True, out=str(work))
             answer = json.loads((work / "rows.json").read_text())
             results[f"rival in {minutes} minutes"] = scores(answer, args.data)
     report("detect", results, args.json)

@@ -134,10 +134,10 @@ def alone(python: str, script: str, *given: str, one_core: bool = False) -> floa
 
 
 def end_to_end(run: Path, data: Path, python: str, minutes: float, work: Path) -> dict[str, Any]:
-    """Images a second of both sides, on the test pictures as they lie on disk."""
+    """Images a second of both sides, on the test images as they lie on disk."""
     dataset = open_data(str(data))
     yolo.write(dataset, work / "yolo")
-    images = work / "pictures"
+    images = work / "images"
     images.mkdir()
     for i in dataset.indices_of("test"):
         shutil.copy(data / dataset.ids[i], images / Path(dataset.ids[i]).name)
@@ -152,7 +152,7 @@ def end_to_end(run: Path, data: Path, python: str, minutes: float, work: Path) -
     ]
     ours, rival = (median(r[k] or 0.0 for r in rounds) for k in (0, 1))
     return {
-        "pictures": len(list(images.iterdir())), "ours, images/s": round(ours, 1),
+        "images": len(list(images.iterdir())), "ours, images/s": round(ours, 1),
         "rival, images/s": round(rival, 1), "ratio": round(ours / rival, 2), "rounds": rounds,
     }  # fmt: skip
 

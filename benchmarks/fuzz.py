@@ -1,13 +1,13 @@
-"""Damaged pictures by the ten thousand: does anything crash, hang, or take too much memory?
+"""Damaged images by the ten thousand: does anything crash, hang, or take too much memory?
 
     python benchmarks/fuzz.py [--images 100000] [--live 5000] [--seed 0] [--model FILE.onnx] [--json FILE]
 
-Valid pictures of all formats are made here and changed by chance: bits, cuts, splices, numbers in their
+Valid images of all formats are made here and changed by chance: bits, cuts, splices, numbers in their
 headers, chunks in another order. (a) All go through the decoder and the light runtime, in a process that
-does what the server's worker does. (b) Some are sent to a running server. (c) Valid pictures as large as
+does what the server's worker does. (b) Some are sent to a running server. (c) Valid images as large as
 the server allows, of the kinds that take the most memory or time. A finding is a process that ends, more
-than 5 s for a picture (of the processor in a and c), more than 1 GiB of memory, or an answer that is neither
-a prediction nor a clear refusal. Picture number N of a seed is always the same: --only N writes it to a file
+than 5 s for an image (of the processor in a and c), more than 1 GiB of memory, or an answer that is neither
+a prediction nor a clear refusal. Image number N of a seed is always the same: --only N writes it to a file
 and runs it.
 """
 
@@ -39,7 +39,7 @@ CLIENTS = 4
 
 @dataclass
 class Seen:
-    """What came of the pictures so far."""
+    """What came of the images so far."""
 
     counts: Counter[str] = field(default_factory=Counter)
     findings: list[str] = field(default_factory=list)
@@ -63,7 +63,7 @@ class Seen:
 
 
 def child(line: Connection, model: str, seed: int) -> None:
-    """Answers pictures by their number, or their bytes, as the server's worker does: status, reason, seconds
+    """Answers images by their number, or their bytes, as the server's worker does: status, reason, seconds
     of the processor, and the most memory so far in MiB."""
     from sightline.runtime.session import Session
     from sightline.server.jobs import Job, WorkerConfig
@@ -73,7 +73,7 @@ def child(line: Connection, model: str, seed: int) -> None:
     os.environ[PIXELS] = str(Limits.max_pixels)
     session, spec, mutants = Session(model, threads=1), WorkerConfig("", model), Mutants(seed)
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)  # what decoders print of damaged pictures
+    os.dup2(nowhere, 2)  # what decoders print of damaged images
     line.send(None)
     while True:
         try:
@@ -130,9 +130,7 @@ def decoded(model: str, seed: int, images: int) -> Seen:
         seen_images.add(number, status, reason, seconds)
         seen_images.peak = max(seen_images.peak, memory)
         if number % 5000 == 4999:
-            progress = (
-                f"{number + 1} pictures, {time.monotonic() - started:.0f} s, {seen_images.peak:.0f} MiB"
-            )
+            progress = f"{number + 1} images, {time.monotonic() - started:.0f} s, {seen_images.peak:.0f} MiB"
             print(f"{progress}, {len(seen_images.findings)} findings", file=sys.stderr, flush=True)
     worker.end()
     if seen_images.peak > LARGE:
@@ -141,7 +139,7 @@ def decoded(model: str, seed: int, images: int) -> Seen:
 
 
 def sent(server: Serving, seed: int, images: int) -> Seen:
-    """(b): each of a few clients sends every few pictures over a connection that it keeps."""
+    """(b): each of a few clients sends every few images over a connection that it keeps."""
     seen_images, mutants = Seen(), Mutants(seed)
 
     def client(first: int) -> list[tuple[int, int, str, float]]:
@@ -193,7 +191,7 @@ def main() -> None:
     parser.add_argument("--live", type=int, default=5000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--model", type=Path)
-    parser.add_argument("--only", type=int, help="one picture by its number: kept as mutant-N")
+    parser.add_argument("--only", type=int, help="one image by its number: kept as mutant-N")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     from _common import report  # not above: each child would import torch with it

@@ -2,7 +2,7 @@
 
     python benchmarks/loading.py --data FOLDER [--photos 2000] [--workers 2] [--rounds 3] [--json FILE]
 
-FOLDER holds pictures in any depth, from which JPEG files of about 500 x 375 are cut; MNIST is read from
+FOLDER holds images in any depth, from which JPEG files of about 500 x 375 are cut; MNIST is read from
 its subfolder `mnist` where there is one. Both sides give float batches (64, 3, 224, 224), cropped and
 resized at random, mirrored and normalised, with the same number of workers and one thread in each. They
 take turns, so that what else runs on the machine disturbs both; processor time, on Linux, is disturbed less.

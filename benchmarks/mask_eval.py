@@ -2,10 +2,10 @@
 
 python benchmarks/mask_eval.py [--images N] [--objects N] [--detections N] [--classes K]
 
-The masks are made up: round shapes with a wavy rim, of all sizes, in pictures of 640 x 480. Time counts
+The masks are made up: round shapes with a wavy rim, of all sizes, in images of 640 x 480. Time counts
 from masks in memory as each side keeps them, compressed crops and run lengths: for pycocotools `evaluate`
 and `accumulate`, without making its dictionaries; for Sightline the three metrics on masks. The overlaps
-alone, and what it takes to pack whole pictures, are timed beside it. Seconds are of processor time, of one
+alone, and what it takes to pack whole images, are timed beside it. Seconds are of processor time, of one
 core on both sides, because others may share the machine.
 """
 
@@ -48,7 +48,7 @@ def drawn(box: np.ndarray, wave: np.ndarray) -> CroppedMasks:
 
 
 def shapes(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """(n, 4) boxes of all sizes in a picture, and (n, 3) waves."""
+    """(n, 4) boxes of all sizes in an image, and (n, 3) waves."""
     side = np.exp(rng.uniform(np.log(12), np.log(300), (n, 1)))
     size = np.clip(side * np.exp(0.3 * rng.normal(size=(n, 2))), 4, 470)
     near = rng.random((n, 2)) * ([WIDTH, HEIGHT] - size)
@@ -165,8 +165,8 @@ def main() -> None:
             "sightline, overlaps alone (s, median of 3)": overlaps,
             "pycocotools, overlaps alone (s)": their_overlaps,
             "ratio of the overlaps": their_overlaps / overlaps,
-            "sightline, packing a whole picture (ms)": 1000 * pack,
-            "pycocotools, encoding a whole picture (ms)": 1000 * encode / len(whole),
+            "sightline, packing a whole image (ms)": 1000 * pack,
+            "pycocotools, encoding a whole image (ms)": 1000 * encode / len(whole),
             "sightline": mine,
             "pycocotools": list(other.stats[:3]),
             "greatest difference of the three": float(np.abs(np.array(mine) - other.stats[:3]).max()),

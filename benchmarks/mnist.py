@@ -24,7 +24,7 @@ GOAL = 0.99
 
 
 class ImageGrid(torch.utils.data.Dataset[Any]):
-    """One part of the set as the plain script reads it: a PIL picture, ToTensor, one at a time."""
+    """One part of the set as the plain script reads it: a PIL image, ToTensor, one at a time."""
 
     def __init__(self, dataset: Any) -> None:
         from PIL import Image

@@ -1,16 +1,16 @@
 """Near-duplicates: recall of each planted change, precision, and seconds.
 
-    python benchmarks/near_duplicates.py --data DIR [--json FILE] [--pictures DIR]
+    python benchmarks/near_duplicates.py --data DIR [--json FILE] [--drawings DIR]
 
-DIR holds `cifar10` (binary records) and `mnist` (idx files). Into CIFAR-10 copies of pictures are planted,
-each of another source picture and changed in one way. The thresholds of the check were chosen on the
+DIR holds `cifar10` (binary records) and `mnist` (idx files). Into CIFAR-10 copies of images are planted,
+each of another source image and changed in one way. The thresholds of the check were chosen on the
 copies of seed 0 (`cifar10_chosen`); `cifar10_confirmed` draws sources and changes anew (seed 1; about a
 tenth of the sources are the same).
 
-Precision: of the flagged pairs with a planted copy in them, how many join it to its source, or to a
-picture that this same check calls a near-duplicate of the source in the data as they are. Pairs of two
-pictures that were there before planting are left out, for CIFAR-10 has true near-duplicates of its own;
-`--pictures` draws them, to be looked at. The second precision counts each of those as wrong, which is a
+Precision: of the flagged pairs with a planted copy in them, how many join it to its source, or to an
+image that this same check calls a near-duplicate of the source in the data as they are. Pairs of two
+images that were there before planting are left out, for CIFAR-10 has true near-duplicates of its own;
+`--drawings` draws them, to be looked at. The second precision counts each of those as wrong, which is a
 lower bound.
 """
 
@@ -140,7 +140,7 @@ def mnist(data: Path) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
     scanned, findings = look(dataset)
     seconds = time.perf_counter() - started
     pairs = np.empty((0, 2), np.int64) if scanned.near is None else scanned.near
-    result = {"pictures": len(dataset), "seconds": round(seconds, 1), "near_duplicate_pairs": len(pairs)}
+    result = {"images": len(dataset), "seconds": round(seconds, 1), "near_duplicate_pairs": len(pairs)}
     return result | {"findings": {f.name: f.count for f in findings}}, dataset.pixels.array, pairs  # type: ignore[attr-defined]
 
 
@@ -161,18 +161,18 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--pictures", type=Path, help="folder for pictures of the pairs nobody planted")
+    parser.add_argument("--drawings", type=Path, help="folder for drawings of the pairs nobody planted")
     parser.add_argument("--each", type=int, default=200, help="copies of each change")
     args = parser.parse_args()
     results: dict[str, Any] = {"threads": torch.get_num_threads()}
     for name, seed in (("cifar10_chosen", 0), ("cifar10_confirmed", 1)):
         results[name], images, pairs = cifar(args.data, args.each, seed)
     results["mnist"], digits, digit_pairs = mnist(args.data)
-    if args.pictures:
-        args.pictures.mkdir(parents=True, exist_ok=True)
-        draw(images, pairs, args.pictures / "cifar10.png")
+    if args.drawings:
+        args.drawings.mkdir(parents=True, exist_ok=True)
+        draw(images, pairs, args.drawings / "cifar10.png")
         if len(digit_pairs):
-            draw(digits, digit_pairs, args.pictures / "mnist.png")
+            draw(digits, digit_pairs, args.drawings / "mnist.png")
     text = json.dumps(results, indent=2)
     print(text)
     if args.json:

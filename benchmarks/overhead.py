@@ -33,7 +33,7 @@ BATCH = 128
 
 
 def data(n: int) -> Dataset:
-    """Random pictures of the size of MNIST."""
+    """Random images of the size of MNIST."""
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (n, 28, 28, 1), dtype=np.uint8)
     labels = ClassLabels(torch.from_numpy(rng.integers(0, 10, n)))

@@ -2,7 +2,7 @@
 
 python benchmarks/parity.py [--runs FOLDER ...] [--to NAME ...] [--epochs 20] [--json FILE]
 
-Without --runs a small model of each task is trained on synthetic pictures: what files do to answers shows
+Without --runs a small model of each task is trained on synthetic images: what files do to answers shows
 there too, scores mean nothing. Nothing is tolerated or refused: the gate's numbers are printed as they are.
 """
 

@@ -1,4 +1,4 @@
-"""Segmentation: what is learnt on CamVid, ISBI-2012 and nuclei, what the loop costs, and large pictures.
+"""Segmentation: what is learnt on CamVid, ISBI-2012 and nuclei, what the loop costs, and large images.
 
     python benchmarks/segment.py --data FOLDER [--only camvid|isbi|nuclei|loop|large] [--minutes 30]
                                  [--pretrained auto|no]
@@ -46,10 +46,10 @@ FOLDS = 5
 PRECISION = "bf16"
 """Twice as fast as fp32 on processors that have it (AVX512-BF16, AMX), and of use on others too."""
 ROUNDS = 3
-PICTURES = 128
+IMAGES = 128
 """That the loop is timed on."""
 SIDES = (2_500, 10_000, 20_000)
-"""Of the large pictures, in pixels."""
+"""Of the large images, in pixels."""
 
 
 def shown(run: Any) -> dict[str, Any]:
@@ -145,7 +145,7 @@ def loop(data: Path, minutes: float, work: Path, start: str) -> dict[str, Any]:
     recipe = Recipe(epochs=1, batch_size=8, workers=2)
     arguments = TrainArguments(str(data / "camvid"), model="unet", pretrained="no", recipe=recipe)
     train_plan = make_plan(arguments)
-    part = train_plan.part("train").subset(range(PICTURES))
+    part = train_plan.part("train").subset(range(IMAGES))
     devices = Devices.start("cpu", "fp32")
 
     def by_hand() -> float:
@@ -185,7 +185,7 @@ def loop(data: Path, minutes: float, work: Path, start: str) -> dict[str, Any]:
 
 
 def large(data: Path, minutes: float, work: Path, start: str) -> dict[str, Any]:
-    """Peak memory of predicting one picture by tiles, at several sizes."""
+    """Peak memory of predicting one image by tiles, at several sizes."""
     del data, minutes, start
     run = sl.train(
         "shapes:masks:60",
@@ -202,7 +202,7 @@ def large(data: Path, minutes: float, work: Path, start: str) -> dict[str, Any]:
         _apart(_noise, side, str(file))
         peak, seconds = _apart(_predicted, str(run.path), str(file))
         results[f"{side} x {side}"] = {
-            "picture, MiB": round(3 * side**2 / 2**20), "peak, MiB": peak, "seconds": seconds,
+            "image, MiB": round(3 * side**2 / 2**20), "peak, MiB": peak, "seconds": seconds,
         }  # fmt: skip
         file.unlink()
     return results
@@ -215,7 +215,7 @@ def _apart(function: Any, *given: Any) -> Any:
 
 
 def _noise(side: int, file: str) -> None:
-    """A picture whose maps compress worst."""
+    """An image whose maps compress worst."""
     rng = np.random.default_rng(0)
     Image.fromarray(rng.integers(0, 256, (side, side, 3), dtype=np.uint8)).save(file)
 

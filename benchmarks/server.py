@@ -106,7 +106,7 @@ def hey(server: Serving, body: Path, connections: int, *length: str) -> Answers:
 
 
 def bare(model: str, body: Path, seconds: float) -> float:
-    """Pictures a second without a server."""
+    """Images a second without a server."""
     command = [sys.executable, "-c", BARE, model, str(body), str(seconds)]
     return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
@@ -165,9 +165,9 @@ def loaded(model: str, folder: Path, side: int, seconds: float) -> dict[str, Any
     middle, far = opened.times(200, 50, 99)
     return {
         "bytes of the JPEG": body.stat().st_size,
-        "bare, pictures/s": round(plain, 1), "peak, pictures/s": round(peak.rate, 1),
+        "bare, images/s": round(plain, 1), "peak, images/s": round(peak.rate, 1),
         "peak / bare (goal 0.9)": round(peak.rate / plain, 3),
-        "processor, ms a picture: HTTP, worker": np.round(each, 2).tolist(),
+        "processor, ms an image: HTTP, worker": np.round(each, 2).tolist(),
         "at 70 %, closed loop": {
             "connections": few, "share of the peak": round(part.rate / peak.rate, 2),
             "answers": part.counts(),

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from sightline.core.card import ModelCard
 from sightline.models.backbones._backbone import Backbone
 
-CARD = ModelCard(name="tiny", summary="One convolution and a mean over the picture.", paper="none")
+CARD = ModelCard(name="tiny", summary="One convolution and a mean over the image.", paper="none")
 
 
 class Tiny(Backbone):
@@ -26,7 +26,7 @@ def build(*, outputs: int, channels: int, size: tuple[int, int], maps: int = 16)
 
     Args:
         outputs: Numbers that come out.
-        channels: Channels of the picture.
+        channels: Channels of the image.
         size: Its (height, width); any will do.
         maps: Maps of the convolution; an option of `train`, as every argument beyond the first three.
     """

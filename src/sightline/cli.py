@@ -24,7 +24,7 @@ from sightline.config import convert_value, is_number
 from sightline.declaration import Option, hints_of, options_of, summary_of
 from sightline.errors import SightlineError
 
-HELP = """From a folder of pictures to a vision model one can believe, and ship.
+HELP = """From a folder of images to a vision model one can believe, and ship.
 
 Start with `sightline check photos/` and `sightline train photos/`. Any command: `--help`, or `sightline help
 COMMAND`.

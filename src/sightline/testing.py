@@ -83,11 +83,11 @@ def check_task(name: str) -> None:
         assert len(prediction) == len(toy_data), (
             f"baseline {baseline.name} answers {len(prediction)} of {len(toy_data)} images"
         )
-    assert not task.baselines()[0].uses_images, "the first baseline must not look at the pictures"
+    assert not task.baselines()[0].uses_images, "the first baseline must not look at the images"
 
 
 def _as_seen(baseline: Baseline, images: np.ndarray) -> Any:
-    """What stands for the pictures that a baseline looks at: as they are, as features, or as maps."""
+    """What stands for the images that a baseline looks at: as they are, as features, or as maps."""
     if baseline.maps:
         pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float()
         levels = [torch.nn.functional.avg_pool2d(pixels, stride) for stride in (4, 8, 16)]

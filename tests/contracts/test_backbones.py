@@ -31,7 +31,7 @@ def sizes(name: str) -> list[tuple[int, int]]:
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("which", [0, 1])
-def test_gives_a_row_of_outputs_for_each_picture(name: str, channels: int, which: int) -> None:
+def test_gives_a_row_of_outputs_for_each_image(name: str, channels: int, which: int) -> None:
     size = sizes(name)[which]
     network = build(name, channels, size).eval()
     images = torch.rand(2, channels, *size)

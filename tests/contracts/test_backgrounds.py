@@ -1,4 +1,4 @@
-"""Pictures that show nothing, in every part: each task trains, scores with its baselines, predicts."""
+"""Images that show nothing, in every part: each task trains, scores with its baselines, predicts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ QUICK: dict[str, dict[str, Any]] = {
 
 
 def emptied(task: str, bare: set[int], crowds: set[int]) -> Dataset:
-    """Toy data with pictures of nothing, and of crowds only (where pixels are told, of one class)."""
+    """Toy data with images of nothing, and of crowds only (where pixels are told, of one class)."""
     dataset = task_type(task).synthetic_dataset(len(PARTS), 16, seed=0).with_splits(PARTS)
     targets = dataset.targets
     if isinstance(targets, SemanticMasks):
@@ -65,7 +65,7 @@ def written(dataset: Dataset, folder: Path) -> str:
     ids=["one in each part", "all of test", "all but one of train and val"],
 )
 @pytest.mark.parametrize("task", PLACED)
-def test_nothing_in_some_pictures(task: str, bare: set[int], crowds: set[int], tmp_path: Path) -> None:
+def test_nothing_in_some_images(task: str, bare: set[int], crowds: set[int], tmp_path: Path) -> None:
     dataset = emptied(task, bare, crowds)
     data = written(dataset, tmp_path / "data")
     accept = [f.name for f in sl.check(data, task=task).findings if f.severity == "error"]
@@ -90,7 +90,7 @@ def test_nothing_in_some_pictures(task: str, bare: set[int], crowds: set[int], t
 @pytest.mark.parametrize("task", PLACED)
 @pytest.mark.parametrize("part", ["train", "val"])
 def test_a_part_of_nothing_is_refused_before_training(task: str, part: str, tmp_path: Path) -> None:
-    """Crowds teach nothing either, so that a part of pictures without objects and of crowds has nothing."""
+    """Crowds teach nothing either, so that a part of images without objects and of crowds has nothing."""
     bare = set(np.flatnonzero(part == PARTS).tolist())
     lone = bare.pop() if task != "semantic" else -1
     data = written(emptied(task, bare, {lone}), tmp_path / "data")
@@ -107,8 +107,8 @@ def test_a_part_of_nothing_is_refused_before_training(task: str, part: str, tmp_
     assert not (tmp_path / "run").exists()
 
 
-def test_pictures_with_no_label_of_several(tmp_path: Path) -> None:
-    """None of the labels is an answer too: of one picture in each part, and of all of test."""
+def test_images_with_no_label_of_several(tmp_path: Path) -> None:
+    """None of the labels is an answer too: of one image in each part, and of all of test."""
     rng = np.random.default_rng(0)
     rows = ["path,labels,split"]
     for i, part in enumerate(PARTS):

@@ -36,7 +36,7 @@ def sound(kind: str) -> Dataset:
 
 
 def messy(kind: str) -> Dataset:
-    """Copies, constant pictures, splits that tear groups: whatever does not need files."""
+    """Copies, constant images, splits that tear groups: whatever does not need files."""
     dataset = sound(kind)
     images = dataset.pixels.array.copy()  # type: ignore[attr-defined]
     images[40] = images[1]
@@ -116,6 +116,6 @@ def test_all_together_the_worst_come_first_and_each_once(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["label", "multi", "number"])
-def test_no_picture_at_all(kind: str) -> None:
+def test_no_image_at_all(kind: str) -> None:
     dataset = sound(kind).subset([])
     run_checks(dataset, scan(dataset))

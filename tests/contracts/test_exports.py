@@ -87,7 +87,7 @@ def test_the_file_answers_as_the_network_does(
     model, _, _ = restore(run)
     graph = Graph(model.eval())
     answer = module.runner(result.file)
-    for n in (1, 3):  # any number of pictures
+    for n in (1, 3):  # any number of images
         images = graph.example(n)
         with torch.no_grad():
             target = graph.outputs_of(images)
@@ -210,7 +210,7 @@ def test_the_light_runtime_reads_what_is_suppressed_already(
 
 
 @pytest.mark.parametrize("task", ["classify", "regress", "detect", "semantic"])
-def test_a_stored_picture_is_answered_as_by_predict(
+def test_a_stored_image_is_answered_as_by_predict(
     task: str,
     runs: Callable[[str], Path],
     plain: Callable[[str], Any],
@@ -228,7 +228,7 @@ def test_a_stored_picture_is_answered_as_by_predict(
     image = small.repeat(2, 0).repeat(2, 1).repeat(channels, 2)
     opened = ort.InferenceSession(str(result.file), providers=["CPUExecutionProvider"])
     names = [first.name for first in opened.get_outputs()]
-    outputs = dict(zip(names, opened.run(names, {"picture": image}), strict=True))
+    outputs = dict(zip(names, opened.run(names, {"image": image}), strict=True))
     everything = 0.0 if task == "detect" else None
     (target,) = runtime.Session(plain(task).file, min_score=everything).predict([image])
     if task == "detect":
@@ -247,7 +247,7 @@ def test_a_stored_picture_is_answered_as_by_predict(
         runtime.Session(result.file)
 
 
-def test_a_picture_with_fewer_bits(runs: Callable[[str], Path], tmp_path: Path) -> None:
+def test_an_image_with_fewer_bits(runs: Callable[[str], Path], tmp_path: Path) -> None:
     for quantize in ("fp16", "int8", "int8-dynamic"):
         result = exported(
             runs("classify"),
@@ -264,7 +264,7 @@ def test_a_picture_with_fewer_bits(runs: Callable[[str], Path], tmp_path: Path) 
 def test_a_mistake_in_scaling_is_caught(
     runs: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The gate looks at stored pictures: those of the model's own size would not show it."""
+    """The gate looks at stored images: those of the model's own size would not show it."""
     onnx = pytest.importorskip("onnx", reason="the extra 'onnx' is not installed")
     run = tmp_path / "large"
     sl.train(

@@ -41,7 +41,7 @@ POINTS_ONLY = ("deeplabcut", "label-studio")
 
 
 def made(target_type: str, names: tuple[str, ...] = ("ant", "bee", "cat")) -> Dataset:
-    """Twelve grey pictures with splits, and with groups where numbers are the truth. Some have no box; masks
+    """Twelve grey images with splits, and with groups where numbers are the truth. Some have no box; masks
     of objects do not overlap."""
     rng, n = np.random.default_rng(0), 12
     counts = torch.arange(n) % 4
@@ -198,7 +198,7 @@ def test_what_is_written_is_read_back(name: str, target_type: str, tmp_path: Pat
 
 
 @pytest.mark.parametrize(("name", "target_type"), WRITING)
-def test_what_systems_leave_behind_is_nobodys_picture(name: str, target_type: str, tmp_path: Path) -> None:
+def test_what_systems_leave_behind_is_nobodys_image(name: str, target_type: str, tmp_path: Path) -> None:
     module, options = FORMATS.load(name), ReadOptions(target_type=target_type)
     original = accepted(name, target_type, tmp_path / "trial")
     if original is None:

@@ -59,8 +59,8 @@ def installed() -> Callable[..., Said]:
     return call
 
 
-def picture(kind: int, rng: np.random.Generator, side: int = 12) -> np.ndarray:
-    """A noisy picture whose class is which half is bright."""
+def draw_image(kind: int, rng: np.random.Generator, side: int = 12) -> np.ndarray:
+    """A noisy image whose class is which half is bright."""
     image = rng.integers(0, 90, (side, side, 3), dtype=np.uint8)
     half = slice(0, side // 2) if kind == 0 else slice(side // 2, side)
     image[half] += 120
@@ -68,16 +68,16 @@ def picture(kind: int, rng: np.random.Generator, side: int = 12) -> np.ndarray:
 
 
 def write_photos(root: Path, n: int = 40, names: tuple[str, ...] = ("day", "night"), seed: int = 0) -> Path:
-    """A folder of pictures per class."""
+    """A folder of images per class."""
     rng = np.random.default_rng(seed)
     for k, name in enumerate(names):
         (root / name).mkdir(parents=True)
         for i in range(n // len(names)):
-            Image.fromarray(picture(k % 2, rng)).save(root / name / f"{i:03d}.png")
+            Image.fromarray(draw_image(k % 2, rng)).save(root / name / f"{i:03d}.png")
     return root
 
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """40 pictures of two classes."""
+    """40 images of two classes."""
     return write_photos(tmp_path / "photos")

@@ -17,23 +17,23 @@ import torch
 from PIL import Image
 
 from sightline.cli import main
-from tests.user.conftest import picture, write_photos
+from tests.user.conftest import draw_image, write_photos
 
 QUICK = ("--model", "perceptron", "--epochs", "1", "--batch-size", "8")
 
 
 def write_table(root: Path, rows: list[str], encoding: str = "utf-8") -> Path:
-    (root / "pictures").mkdir(parents=True, exist_ok=True)
+    (root / "images").mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(0)
     for i in range(30):
-        Image.fromarray(picture(i % 2, rng)).save(root / "pictures" / f"{i}.png")
+        Image.fromarray(draw_image(i % 2, rng)).save(root / "images" / f"{i}.png")
     file = root / "labels.csv"
     file.write_text("\n".join(rows) + "\n", encoding=encoding)
     return file
 
 
 def good_rows() -> list[str]:
-    return ["path,price", *(f"pictures/{i}.png,{i * 1.5}" for i in range(30))]
+    return ["path,price", *(f"images/{i}.png,{i * 1.5}" for i in range(30))]
 
 
 def test_missing_folder(sightline: Callable) -> None:
@@ -128,7 +128,7 @@ def test_table_without_the_column(sightline: Callable, tmp_path: Path) -> None:
 
 
 def test_table_with_missing_files_and_nan_and_duplicates(sightline: Callable, tmp_path: Path) -> None:
-    rows = [*good_rows(), "pictures/99.png,3", "pictures/1.png,nan", "pictures/2.png,3.0"]
+    rows = [*good_rows(), "images/99.png,3", "images/1.png,nan", "images/2.png,3.0"]
     completed = sightline("--json", "check", write_table(tmp_path, rows), "--target", "price")
     assert completed.code == 1
     names = {f["name"] for f in completed.json()["findings"]}
@@ -137,7 +137,7 @@ def test_table_with_missing_files_and_nan_and_duplicates(sightline: Callable, tm
 
 
 def test_table_in_latin_1(sightline: Callable, tmp_path: Path) -> None:
-    rows = ["path,class", *(f"pictures/{i}.png,{'größe' if i % 2 else 'länge'}" for i in range(30))]
+    rows = ["path,class", *(f"images/{i}.png,{'größe' if i % 2 else 'länge'}" for i in range(30))]
     completed = sightline("check", write_table(tmp_path, rows, encoding="latin-1"))
     assert completed.code in (0, 1, 3)
     assert "Latin-1" in completed.err + completed.out or "größe" in completed.out

@@ -29,7 +29,7 @@ from sightline.models.adapters.fitted import PREFIX
 from sightline.tasks import TASKS, task_type
 from sightline.training.optimizers import check_name
 from sightline.training.recipe import Recipe, seconds, size_in_bytes
-from tests.user.conftest import picture, write_photos
+from tests.user.conftest import draw_image, write_photos
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
@@ -134,7 +134,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rng = np.random.default_rng(2)
     rows = ["path,label,price"]
     for i in range(40):
-        Image.fromarray(picture(i % 2, rng)).save(root / f"{i}.png")
+        Image.fromarray(draw_image(i % 2, rng)).save(root / f"{i}.png")
         rows.append(f"{i}.png,{'day' if i % 2 else 'night'},{i + 0.5}")
     (root / "labels.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     with contextlib.chdir(root):

@@ -18,7 +18,7 @@ NET = ("--model", "perceptron", "--batch-size", "8")
 
 @pytest.fixture
 def mislabeled(tmp_path: Path) -> Path:
-    """Plain and less plain pictures with given parts; four plain ones of val and of test lie in the folder of
+    """Plain and less plain images with given parts; four plain ones of val and of test lie in the folder of
     the other class."""
     root, rng = tmp_path / "photos", np.random.default_rng(0)
     for part in ("train", "val", "test"):
@@ -37,7 +37,7 @@ def mislabeled(tmp_path: Path) -> Path:
 def test_wrong_labels_are_found_and_the_test_part_stays_closed(
     sightline: Callable, mislabeled: Path, tmp_path: Path
 ) -> None:
-    # Pictures so small and plain are alike; the check names pairs, which are shown to the model all the same.
+    # Images so small and plain are alike; the check names pairs, which are shown to the model all the same.
     leaks = ("--accept", "near-duplicates-across-splits")
     assert sightline("train", mislabeled, *NET, "--epochs", "40", "--out", "run", *leaks).code == 0
     ledger = (tmp_path / "run/ledger.jsonl").read_text()
@@ -53,7 +53,7 @@ def test_wrong_labels_are_found_and_the_test_part_stays_closed(
     assert named[0] in wrong
     assert len(wrong & set(named)) >= 2
     assert not any(item.startswith("test/") for item in named)
-    assert "asked about 96 pictures; it was trained on 48" in stored["messages"][-1]
+    assert "asked about 96 images; it was trained on 48" in stored["messages"][-1]
     assert "48 of the test part and 0 with errors" in stored["messages"][-1]
     assert (tmp_path / "run/ledger.jsonl").read_text() == ledger
     warnings = [f["name"] for f in stored["findings"] if f["severity"] != "info"]
@@ -69,7 +69,7 @@ def test_names_of_doubts_can_be_accepted_where_nothing_is_doubted(sightline: Cal
     assert "missing-boxes" in completed.err
 
 
-def test_pictures_that_the_run_tests_with_are_not_shown_even_if_the_data_have_changed(
+def test_images_that_the_run_tests_with_are_not_shown_even_if_the_data_have_changed(
     sightline: Callable, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert sightline("train", photos, *NET, "--epochs", "1", "--out", "run").code == 0
@@ -113,7 +113,7 @@ def test_boxes(sightline: Callable, tmp_path: Path) -> None:
     assert completed.code in (0, 1), completed.err
     assert completed.json() == json.loads((tmp_path / "findings.json").read_text())
     shown = 24 - len(json.loads((tmp_path / "run/splits.json").read_text())["test"])
-    assert f"asked about {shown} pictures" in completed.json()["messages"][-1]
+    assert f"asked about {shown} images" in completed.json()["messages"][-1]
     # After one epoch it finds next to nothing, so that it supports few of the boxes.
     (result,) = [f for f in completed.json()["findings"] if f["name"] == "box-issues"]
     assert result["severity"] == "info"

@@ -24,7 +24,7 @@ from sightline.errors import Interrupted
 from sightline.storage import read_tensors
 from sightline.training import session
 from sightline.training.plan import Plan
-from tests.user.conftest import picture, write_photos
+from tests.user.conftest import draw_image, write_photos
 
 QUICK = ("--model", "perceptron", "--epochs", "2", "--batch-size", "8")
 
@@ -232,7 +232,7 @@ def test_python_as_in_the_readme(photos: Path, tmp_path: Path, monkeypatch: pyte
     assert run.results.scores["accuracy"].n == 6
     model = sl.load(run.path)
     outcomes = list(
-        model.predict([picture(0, np.random.default_rng(1)), picture(1, np.random.default_rng(2))])
+        model.predict([draw_image(0, np.random.default_rng(1)), draw_image(1, np.random.default_rng(2))])
     )
     assert [o.row["label"] for o in outcomes] == ["day", "night"]
 

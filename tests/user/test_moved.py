@@ -14,7 +14,7 @@ from PIL import Image
 import sightline as sl
 from sightline.core.run import Run
 from sightline.errors import UsageError
-from tests.user.conftest import picture, write_photos
+from tests.user.conftest import draw_image, write_photos
 
 QUICK = ("--model", "perceptron", "--epochs", "1", "--size", "12")
 
@@ -37,7 +37,7 @@ def test_a_run_finds_its_data_from_anywhere_and_no_others(
     outputs = sightline("--json", "evaluate", "../run", "moved", "--split", "test").json()
     assert outputs["scores"] == default["scores"]
     assert outputs["split"] == "test"
-    # Other pictures of the same names are not what the run knows.
+    # Other images of the same names are not what the run knows.
     write_photos(tmp_path / "photos", seed=1)
     for verb in ("export", "benchmark"):
         other = sightline(verb, "../run")
@@ -86,7 +86,7 @@ def test_images_that_the_weights_were_trained_on_are_no_test(
     assert sightline("train", photos, *QUICK, "--out", "first").code == 0
     rng = np.random.default_rng(7)
     for i in range(20):
-        Image.fromarray(picture(i % 2, rng)).save(photos / ("day", "night")[i % 2] / f"new{i}.png")
+        Image.fromarray(draw_image(i % 2, rng)).save(photos / ("day", "night")[i % 2] / f"new{i}.png")
     for more in (("--seed", 3), ("--seed", 3, "--folds", 3)):
         completed = sightline("train", photos, *QUICK, "--weights", "first", *more)
         assert completed.code == 2
@@ -99,7 +99,7 @@ def test_images_that_the_weights_were_trained_on_are_no_test(
     assert "20 images are not in that split and were put to train" in completed.err
     splits = [json.loads((tmp_path / name / "splits.json").read_text()) for name in ("first", "second")]
     assert splits[0]["test"] == splits[1]["test"]
-    # What the second run began with counts too, for a third: by the pictures, whatever they are called.
+    # What the second run began with counts too, for a third: by the images, whatever they are called.
     others = tmp_path / "others"
     for name in ("day", "night"):
         (others / name).mkdir(parents=True)
@@ -141,7 +141,7 @@ def test_data_that_have_grown_are_scored_as_they_were_or_whole(
     before = sightline("--json", "evaluate", "run").json()
     rng = np.random.default_rng(5)
     for i in range(6):
-        Image.fromarray(picture(i % 2, rng)).save(photos / ("day", "night")[i % 2] / f"new{i}.png")
+        Image.fromarray(draw_image(i % 2, rng)).save(photos / ("day", "night")[i % 2] / f"new{i}.png")
     for again in (("evaluate", "run"), ("evaluate", "run", photos)):
         completed = sightline("--json", *again)
         assert completed.code == 0, completed.err

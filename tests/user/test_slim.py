@@ -69,7 +69,7 @@ def test_outputs_of_other_sizes_are_no_teacher(sightline: Callable, tmp_path: Pa
 
 
 def test_a_pruned_run_is_a_run_like_others(sightline: Callable, tmp_path: Path) -> None:
-    """Smaller, resumed bit for bit (with a teacher and mixed pictures), exported, pruned again."""
+    """Smaller, resumed bit for bit (with a teacher and mixed images), exported, pruned again."""
     train(sightline, "shapes:one:60", "--model", "resnet-small", "--width", "8", *QUICK, "--out", "whole")
     outputs = train(sightline, "shapes:one:60", "--weights", "whole", "--prune", "0.5", "--teacher", "whole",
                  "--mixup", "0.3", "--epochs", "2", "--out", "pruned")  # fmt: skip

@@ -21,7 +21,7 @@ from sightline.errors import Interrupted
 from sightline.models.weights import embedded
 from sightline.storage import read_tensors
 from sightline.training import runner
-from tests.user.conftest import picture, write_photos
+from tests.user.conftest import draw_image, write_photos
 
 SMALL = ("--size", "32", "--epochs", "1")
 """Quick: the network takes any size."""
@@ -39,7 +39,7 @@ def write_large(root: Path, n: int = 24, side: int = 64, names: tuple[str, ...] 
     for k, name in enumerate(names):
         (root / name).mkdir(parents=True)
         for i in range(n // len(names)):
-            Image.fromarray(picture(k % 2, rng, side)).save(root / name / f"{i:03d}.png")
+            Image.fromarray(draw_image(k % 2, rng, side)).save(root / name / f"{i:03d}.png")
     return root
 
 

@@ -1,4 +1,4 @@
-"""Every command on every kind of answer that lies in the picture, through the command, on built-in data."""
+"""Every command on every kind of answer that lies in the image, through the command, on built-in data."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WAYS = {
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> Path:
+def images(tmp_path: Path) -> Path:
     """A few scenes as files."""
     folder = tmp_path / "scenes"
     folder.mkdir()
@@ -34,7 +34,7 @@ def pictures(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("task", WAYS)
-def test_the_whole_way(task: str, sightline: Callable, pictures: Path, tmp_path: Path) -> None:
+def test_the_whole_way(task: str, sightline: Callable, images: Path, tmp_path: Path) -> None:
     data, how = WAYS[task]
     quick = (data, *how, "--epochs", "1", "--batch-size", "8")
     checked = sightline("--json", "check", data).json()
@@ -55,7 +55,7 @@ def test_the_whole_way(task: str, sightline: Callable, pictures: Path, tmp_path:
     both = sightline("compare", "a", "b")
     assert both.code == 0, both.err
     for out in ("seen", "rows.csv", "rows.jsonl"):
-        completed = sightline("predict", "a", pictures, "--out", out)
+        completed = sightline("predict", "a", images, "--out", out)
         assert completed.code == 0, completed.err
     assert len(list((tmp_path / "seen").glob("*.png"))) == 3
     assert len((tmp_path / "rows.jsonl").read_text().splitlines()) == 3
@@ -63,12 +63,12 @@ def test_the_whole_way(task: str, sightline: Callable, pictures: Path, tmp_path:
     assert tuned.code == 0, tuned.err
 
 
-def test_class_maps_are_written_and_read_again(sightline: Callable, pictures: Path, tmp_path: Path) -> None:
+def test_class_maps_are_written_and_read_again(sightline: Callable, images: Path, tmp_path: Path) -> None:
     data, how = WAYS["semantic"]
     assert sightline("train", data, *how, "--epochs", "1", "--out", "run").code == 0
-    assert sightline("predict", "run", pictures, "--out", "set/masks", "--to", "masks").code == 0
+    assert sightline("predict", "run", images, "--out", "set/masks", "--to", "masks").code == 0
     (tmp_path / "set/images").mkdir()
-    for file in pictures.iterdir():
+    for file in images.iterdir():
         (tmp_path / "set/images" / file.name).write_bytes(file.read_bytes())
     (tmp_path / "set/masks/classes.json").rename(tmp_path / "set/classes.json")
     dataset = open_data(tmp_path / "set")
@@ -77,12 +77,10 @@ def test_class_maps_are_written_and_read_again(sightline: Callable, pictures: Pa
     assert dataset.classes.names == open_data(data).classes.names
     with Image.open(tmp_path / "set/masks/0.png") as stored:
         assert (dataset.targets.map(0) == np.asarray(stored)).all()
-    assert sightline("predict", "run", pictures, "--out", "set/masks", "--to", "masks").code == 2
+    assert sightline("predict", "run", images, "--out", "set/masks", "--to", "masks").code == 2
 
 
-def test_tiles_of_large_pictures(
-    sightline: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_tiles_of_large_images(sightline: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data, how = WAYS["semantic"]
     assert sightline("train", data, *how, "--tile-size", "64", "--epochs", "1", "--out", "run").code == 0
     rng = np.random.default_rng(0)
@@ -101,7 +99,7 @@ def test_tiles_of_large_pictures(
         assert np.array_equal(np.asarray(stored), as_whole)
     drawn = sightline("predict", "run", "large.tif", "--out", "drawn")
     assert drawn.code == 0
-    assert "no picture was drawn, it is 410 x 300 = 123,000 pixels" in drawn.err
+    assert "no image was drawn, it is 410 x 300 = 123,000 pixels" in drawn.err
     large.save(tmp_path / "torn.tif", compression="tiff_lzw")
     data_of_it = (tmp_path / "torn.tif").read_bytes()
     (tmp_path / "torn.tif").write_bytes(data_of_it[:8] + bytes(20_000) + data_of_it[20_008:])
@@ -110,7 +108,7 @@ def test_tiles_of_large_pictures(
     assert "torn.tif: has a damaged block 0" in torn.err
 
 
-def test_pages_and_frames_are_pictures_with_a_number(sightline: Callable, tmp_path: Path) -> None:
+def test_pages_and_frames_are_images_with_a_number(sightline: Callable, tmp_path: Path) -> None:
     data, how = WAYS["semantic"]
     assert sightline("train", data, *how, "--epochs", "1", "--out", "run").code == 0
     first, *others = [Image.fromarray(open_data(data).pixels.read(i)) for i in range(3)]
@@ -136,10 +134,10 @@ def test_pages_and_frames_are_pictures_with_a_number(sightline: Callable, tmp_pa
     }
 
 
-def test_masks_of_objects_go_out_as_coco_codes(sightline: Callable, pictures: Path, tmp_path: Path) -> None:
+def test_masks_of_objects_go_out_as_coco_codes(sightline: Callable, images: Path, tmp_path: Path) -> None:
     data, how = WAYS["instance"]
     assert sightline("train", data, *how, "--epochs", "1", "--out", "run").code == 0
-    completed = sightline("predict", "run", pictures, "--out", "found.json", "--min-score", "0.01")
+    completed = sightline("predict", "run", images, "--out", "found.json", "--min-score", "0.01")
     assert completed.code == 0, completed.err
     result = json.loads((tmp_path / "found.json").read_text())
     assert result["annotations"]
@@ -148,11 +146,11 @@ def test_masks_of_objects_go_out_as_coco_codes(sightline: Callable, pictures: Pa
         assert entry["area"] >= 0
 
 
-def test_a_prompt_cuts_out_what_it_means(sightline: Callable, pictures: Path, tmp_path: Path) -> None:
+def test_a_prompt_cuts_out_what_it_means(sightline: Callable, images: Path, tmp_path: Path) -> None:
     pytest.importorskip("transformers", reason="the extra 'transformers' is not installed")
     small_sam().save_pretrained(tmp_path / "tiny")
-    (pictures / "broken.png").write_bytes(b"no picture")
-    ask = ("predict", "sam:tiny", pictures, "--out", "cut.json")
+    (images / "broken.png").write_bytes(b"no image")
+    ask = ("predict", "sam:tiny", images, "--out", "cut.json")
     completed = sightline(*ask, "--prompt", "box 5,5,60,60; point 40,50")
     assert completed.code == 1, completed.err
     assert "broken.png" in completed.err
@@ -161,4 +159,4 @@ def test_a_prompt_cuts_out_what_it_means(sightline: Callable, pictures: Path, tm
     assert len(result["images"]) == 3
     assert sightline(*ask).code == 2
     assert sightline(*ask, "--prompt", "circle 5").code == 2
-    assert sightline("predict", "nothing-here", pictures, "--prompt", "point 4,5").code == 2
+    assert sightline("predict", "nothing-here", images, "--prompt", "point 4,5").code == 2

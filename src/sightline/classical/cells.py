@@ -204,7 +204,7 @@ def _merged_objects(grid: Cells, scale: Any, chance: Any, ends: dict[int, Any]) 
     far = torch.tensor(grid.size[::-1]).float()
     middle, half = points + offsets[:, :2] * grid.step, offsets[:, 2:].exp() * grid.step / 2
     boxes = torch.cat([middle - half, middle + half], 1).clamp(min=0).minimum(far.repeat(2))
-    valid = (boxes[:, 2:] - boxes[:, :2] >= 1).all(1)  # not one that lies beside the picture
+    valid = (boxes[:, 2:] - boxes[:, :2] >= 1).all(1)  # not one that lies beside the image
     boxes, scores, labels = boxes[valid], scores[valid], labels[valid]
     keep = batched_nms(boxes, scores, labels, OVERLAP)[:KEPT]
     overlap = box_iou(boxes[keep], boxes) * (labels[keep][:, None] == labels)

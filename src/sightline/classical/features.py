@@ -6,9 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def small_picture_features(
-    images: NDArray[np.uint8], *, cells: int = 4, bins: int = 8
-) -> NDArray[np.float32]:
+def small_image_features(images: NDArray[np.uint8], *, cells: int = 4, bins: int = 8) -> NDArray[np.float32]:
     """Features of an image: a downsampled copy, and histograms of oriented gradients.
 
     The histograms follow the idea of Dalal and Triggs, CVPR 2005: gradients vote for their

@@ -49,7 +49,7 @@ def inputs_of(source: str | Sequence[str]) -> Inputs:
     tables = [text for text in texts if is_table(text)]
     if tables and len(tables) < len(texts):
         raise UsageError(
-            "--ray takes tables, or pictures and folders; not both at once. Predict them one by one."
+            "--ray takes tables, or images and folders; not both at once. Predict them one by one."
         )
     return _of_tables(tables) if tables else _of_files(texts)
 
@@ -60,7 +60,7 @@ def _of_tables(places: Iterable[str]) -> Inputs:
         opened_table = table(place)
         if inputs.tables and opened_table.column != inputs.column:
             raise DataError(
-                f"{place} holds pictures in another way than {inputs.tables[0]}: predict it by itself."
+                f"{place} holds images in another way than {inputs.tables[0]}: predict it by itself."
             )
         inputs.column = opened_table.column
         inputs.tables.append(place if is_address(place) else str(Path(place).absolute()))
@@ -68,7 +68,7 @@ def _of_tables(places: Iterable[str]) -> Inputs:
             if inputs.found.setdefault(entry.id, entry) is not entry:
                 raise DataError(f"{place}: '{entry.id}' is in another table too. An id must be of one row.")
         if opened_table.repeated:
-            say(f"{place}: {opened_table.repeated} rows name a picture again and were left out.")
+            say(f"{place}: {opened_table.repeated} rows name an image again and were left out.")
     return inputs
 
 
@@ -90,7 +90,7 @@ def _of_files(texts: Sequence[str]) -> Inputs:
             inputs.left_out += left
             several += entries
             if left:
-                say(f"{text}: {left.total()} files that are no pictures were left out.")
+                say(f"{text}: {left.total()} files that are no images were left out.")
     for entry in several:
         inputs.found.setdefault(resolve_path(entry.id, inputs.base), entry)
     if again := len(several) - len(inputs.found):

@@ -35,7 +35,7 @@ FORM = "parquet"
 _FILES = ("model.json", "model.safetensors")
 _LARGEST = 1024  # inputs of a block
 _SHARES = 8  # blocks that each worker gets, at least
-_LOST = "the worker that had it ended each time it was tried: the picture crashed it, or took all memory"
+_LOST = "the worker that had it ended each time it was tried: the image crashed it, or took all memory"
 
 
 def predict(
@@ -220,7 +220,7 @@ def _write_answers(
             )
         if missing := next((path for path in answer["unseen"] if Path(path).exists()), ""):
             raise UsageError(
-                f"{answer['host']} does not see {missing}. Put the pictures where all machines of the "
+                f"{answer['host']} does not see {missing}. Put the images where all machines of the "
                 "cluster see them under the same path, or into an object store."
             )
         table, before = from_arrow(answer["rows"]), len(parts.written)

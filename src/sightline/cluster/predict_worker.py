@@ -14,7 +14,7 @@ from typing import Any
 
 from sightline._version import __version__
 from sightline.cluster.parts import schema, to_arrow
-from sightline.cluster.stores import is_address, pictures, read
+from sightline.cluster.stores import image_cells, is_address, read
 from sightline.errors import UsageError
 from sightline.inference.filters import OutputFilter, apply_filter, least_of
 from sightline.inference.predictor import ModelPredictor
@@ -94,7 +94,7 @@ class PredictWorker:
         try:
             rows = [row for some in self._fetched(block, reply["unseen"]) for row in some]
             reply["rows"] = to_arrow(rows, schema(self.order.columns))
-        except Exception as error:  # told, not raised: it is no fault of one picture, and must end the work
+        except Exception as error:  # told, not raised: it is no fault of one image, and must end the work
             reply["failure"] = f"{type(error).__name__}: {error}"
         return reply
 
@@ -103,7 +103,7 @@ class PredictWorker:
         first, size = block[0], self.order.batch_size
         if first["row"] >= 0:
             names = {entry["row"]: entry["id"] for entry in block}
-            for cells in pictures(first["at"], first["group"], self.order.column, sorted(names), size):
+            for cells in image_cells(first["at"], first["group"], self.order.column, sorted(names), size):
                 yield self._spooled([(names[row], content) for row, content in cells])
             return
         for start in range(0, len(block), size):

@@ -112,7 +112,7 @@ def listed(address: str) -> tuple[list[RemoteInput], Counter[str]]:
         else:
             left[ending or "no ending"] += 1
     if not files:
-        raise UsageError(f"{address} has no pictures in it.")
+        raise UsageError(f"{address} has no images in it.")
     return files, left
 
 
@@ -177,11 +177,11 @@ def _table(system: Any, place: str, path: str, files: Sequence[str]) -> Table:
         with system.open_input_file(name) as stream:
             file = pq.ParquetFile(stream)
             names = _columns(file, at)
-            if column is not None and names.pictures != column:
+            if column is not None and names.content != column:
                 raise DataError(
-                    f"{at} holds pictures in another column than the others: {names.pictures or 'paths'}."
+                    f"{at} holds images in another column than the others: {names.content or 'paths'}."
                 )
-            column = names.pictures
+            column = names.content
             for group in range(file.num_row_groups):
                 for row, (row_id, where) in enumerate(_cells(file, group, names, at)):
                     if row_id in ids:
@@ -206,7 +206,7 @@ class _Names:
 
     id: str
     path: str
-    pictures: str
+    content: str
 
 
 def _columns(file: Any, at: str) -> _Names:
@@ -217,19 +217,17 @@ def _columns(file: Any, at: str) -> _Names:
 
     fields = file.schema_arrow
     id_column = next((f.name for name in _IDS for f in fields if f.name.lower() == name), "")
-    pictures = [f.name for f in fields if binary(f.type)]
+    binaries = [f.name for f in fields if binary(f.type)]
     for field in fields:
         if pa.types.is_struct(field.type) and field.type.get_field_index("bytes") >= 0:
-            pictures.append(f"{field.name}.bytes")
-    if len(pictures) > 1:
-        raise DataError(
-            f"{at}: which column holds the pictures? {', '.join(pictures)} hold bytes. Leave one."
-        )
+            binaries.append(f"{field.name}.bytes")
+    if len(binaries) > 1:
+        raise DataError(f"{at}: which column holds the images? {', '.join(binaries)} hold bytes. Leave one.")
     texts = [f.name for f in fields if pa.types.is_string(f.type) or pa.types.is_large_string(f.type)]
-    if pictures:
+    if binaries:
         if not id_column:
-            raise DataError(f"{at}: the pictures in '{pictures[0]}' have no names. Add a column 'id'.")
-        return _Names(id_column, "", pictures[0])
+            raise DataError(f"{at}: the images in '{binaries[0]}' have no names. Add a column 'id'.")
+        return _Names(id_column, "", binaries[0])
     head = (
         next(file.iter_batches(batch_size=50, columns=texts)).to_pydict()
         if texts and file.metadata.num_rows
@@ -259,7 +257,7 @@ def _joined(folder: str, where: str) -> str:
     return where if where.startswith("/") else f"{folder}/{where}"
 
 
-def pictures(
+def image_cells(
     at: str, group: int, column: str, rows: Sequence[int], at_once: int
 ) -> Iterator[list[tuple[int, bytes]]]:
     """Bytes of the images in some rows of a row group, up to `at_once` at a time; a row without an image has

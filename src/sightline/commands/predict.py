@@ -38,13 +38,13 @@ def predict(
 
     Args:
         run: Run folder or model folder; or sam:FOLDER (or its name on the hub), with `prompt`.
-        source: Pictures, videos, folders or globs (photos/ "film-*.mp4"); a webcam by its number (such as 0);
+        source: Images, videos, folders or globs (photos/ "film-*.mp4"); a webcam by its number (such as 0);
             an rtsp:// or tcp:// address. Videos need the extra 'video'.
-        out: Result: a file (p.csv, p.jsonl, or p.json for COCO), or a folder for annotated pictures and
+        out: Result: a file (p.csv, p.jsonl, or p.json for COCO), or a folder for annotated images and
             an annotated .mp4 of each video.
-        to: Form of the result where the name of `out` does not say it ("--out labels --to yolo"): pictures,
+        to: Form of the result where the name of `out` does not say it ("--out labels --to yolo"): images,
             csv, jsonl, coco, yolo, masks; or a format of `sightline datasets` that is written, which copies
-            the pictures too (cvat, label-studio, voc, ...).
+            the images too (cvat, label-studio, voc, ...).
         device: auto, cpu, cuda, cuda:N or mps.
         batch_size: Batch size; 1 for a webcam or stream.
         top: Number of most probable classes to write; by default all.

@@ -69,7 +69,7 @@ class Dataset:
         name: Short name, used for run folders.
         format: Name of the format it was read as.
         ids: Unique name of each item: its path below `root`, or "train/00042".
-        pixels: Where the pictures come from.
+        pixels: Where the images come from.
         targets: Truth of all items; the first axis is the item.
         classes: Class table, or None where the truth has none.
         splits: (N,) "train", "val", "test" or "" (not given), as the data say.

@@ -67,12 +67,12 @@ class Baseline:
         summary: What it does, in a line.
         learn: `(images, truth) -> state`, with images (N, H, W, C) uint8, and tensors by name.
             `images` is None for one that does not look.
-        uses_images: Whether it looks at the pictures at all.
+        uses_images: Whether it looks at the images at all.
         frozen: Whether `images` are features (N, D) of the installed network rather than pixels; such a
             baseline is left out where the images are no photographs or the weights are not installed.
         maps: Whether a frozen one gets, in place of features, the maps of that network: of each image a list
             of (D, h, w), finest first, which are made as they are asked for.
-        side: Largest side in pixels of the pictures it looks at; what lies in the picture is given,
+        side: Largest side in pixels of the images it looks at; what lies in the image is given,
             and wanted, in their pixels.
         answer: `(state, images) -> prediction`. None: what `learn` gives is `predict(images)` itself, which
             cannot be kept in a file, so that the baseline cannot be a model.
@@ -137,7 +137,7 @@ class Task(ABC):
 
         Args:
             strength: none, light, standard or strong.
-            standard: The standard picture augmentation of that strength.
+            standard: The standard image augmentation of that strength.
             progress: How much of training is done as the epoch begins, in [0, 1].
         """
         del strength, progress

@@ -54,10 +54,10 @@ def open_data(
         format: Data format; recognized by default.
         target: Label column of a table.
         input: Kind of input that an item is read as; an image if left out, unless the data are of a kind.
-        pixel_range: Values, lowest and highest, of grey pictures of more than 8 bits that become 0 and 255;
+        pixel_range: Values, lowest and highest, of grey images of more than 8 bits that become 0 and 255;
             "LOW,HIGH" or a pair. Their type's own range if left out.
-        exif: "ignore" where annotations were drawn on stored pixels: they are turned with the pictures.
-            "apply", and if left out: they were drawn on the pictures as they are seen.
+        exif: "ignore" where annotations were drawn on stored pixels: they are turned with the images.
+            "apply", and if left out: they were drawn on the images as they are seen.
         pairs: Keypoints that change places in a mirrored image, "name-name,name-name" or by number from 1; or
             "none". As the file or the names of the points say if left out.
         data_dir: Folder of named data sets, for reading and downloading.
@@ -130,7 +130,7 @@ def _framed(dataset: Dataset, exif: str) -> Dataset:
     notes = dataset.messages
     if exif == "ignore":
         dataset, n = turned(dataset)
-        notes += (f"Annotations of {n:,} pictures with an EXIF rotation were turned with them.",)
+        notes += (f"Annotations of {n:,} images with an EXIF rotation were turned with them.",)
     rest = tuple(f for f in dataset.read_findings if f.name != "exif-and-positions")
     return replace(dataset, read_findings=rest, messages=notes)
 

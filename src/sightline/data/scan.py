@@ -44,7 +44,7 @@ class Scan:
         high: (N,) largest value.
         raw: (N, 6) of files: lowest and highest value as stored, the value that becomes 255, least and most
             opacity, share of half opaque pixels; NaN where there is none. See `_raw.Raw`.
-        mean: (N, 4) mean of red, green, blue and grey, in [0, 1]; a grey picture has four equal ones. Of
+        mean: (N, 4) mean of red, green, blue and grey, in [0, 1]; a grey image has four equal ones. Of
             C bands of more than 8 bits (N, C + 1), the last being the mean of all.
         square: Of the same shape, mean of their squares.
         thumbs: (N, SIDE, SIDE) uint8 grey, stretched to a square.
@@ -92,7 +92,7 @@ class Scan:
         )
 
     def __len__(self) -> int:
-        """Number of pictures."""
+        """Number of images."""
         return len(self.width)
 
     @property
@@ -102,11 +102,11 @@ class Scan:
 
     @property
     def std(self) -> np.ndarray:
-        """(N,) standard deviation of the grey values of each picture, in [0, 1]."""
+        """(N,) standard deviation of the grey values of each image, in [0, 1]."""
         return np.asarray(np.sqrt(np.maximum(self.square[:, -1] - self.mean[:, -1] ** 2, 0)))
 
     def subset(self, indices: np.ndarray) -> Scan:
-        """The rows of some pictures."""
+        """The rows of some images."""
         listed = ("facts", "details", "near")
         arrays = {f.name: getattr(self, f.name)[indices] for f in fields(self) if f.name not in listed}
         details = {n: self.details[i] for n, i in enumerate(indices.tolist()) if i in self.details}
@@ -119,12 +119,12 @@ class Scan:
         return Scan(**arrays, facts=[self.facts[i] for i in indices], details=details, near=near)
 
     def mean_std(self, indices: np.ndarray, channels: int = 3) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Mean and standard deviation of each channel over some pictures, in [0, 1].
+        """Mean and standard deviation of each channel over some images, in [0, 1].
 
-        Every picture counts alike, whatever its size. Unreadable ones are left out.
+        Every image counts alike, whatever its size. Unreadable ones are left out.
 
         Args:
-            indices: Which pictures.
+            indices: Which images.
             channels: 3 for red, green, blue; 1 for grey; or all the bands that there are.
         """
         keep = np.asarray(indices)[self.readable[indices]]
@@ -156,7 +156,7 @@ class Scan:
 def scan(dataset: Dataset, *, workers: int | None = None) -> Scan:
     """Measure every image once. Unreadable images are recorded and do not stop the scan.
 
-    Memory: about 1.5 kB a picture, and one decoded picture a worker.
+    Memory: about 1.5 kB an image, and one decoded image a worker.
 
     Args:
         dataset: What to look at.
@@ -178,10 +178,10 @@ def scan(dataset: Dataset, *, workers: int | None = None) -> Scan:
     else:
 
         def look(i: int) -> None:
-            _picture(dataset, i, result)
+            _scan_image(dataset, i, result)
 
     with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
-        for block in track(list(_blocks(len(dataset), 64)), "looking at the pictures"):
+        for block in track(list(_blocks(len(dataset), 64)), "looking at the images"):
             list(pool.map(look, block))
     return result
 
@@ -190,8 +190,8 @@ def _blocks(n: int, size: int) -> Iterator[range]:
     yield from (range(start, min(start + size, n)) for start in range(0, n, size))
 
 
-def _picture(dataset: Dataset, i: int, result: Scan) -> None:
-    """Fill row i from one picture."""
+def _scan_image(dataset: Dataset, i: int, result: Scan) -> None:
+    """Fill row i from one image."""
     try:
         result.bytes[i] = dataset.pixels.digest(i)
         if isinstance(dataset.pixels, Files):
@@ -205,7 +205,7 @@ def _picture(dataset: Dataset, i: int, result: Scan) -> None:
         return
     result.height[i], result.width[i], result.channels[i] = image.shape
     if image.size == 0:
-        result.reasons[i], result.details[i] = "zero-size", f"the picture has {image.shape[:2]} pixels"
+        result.reasons[i], result.details[i] = "zero-size", f"the image has {image.shape[:2]} pixels"
         return
     result.pixels[i] = _digest(image)
     _measure(image[None], slice(i, i + 1), result)
@@ -261,7 +261,7 @@ def _item(dataset: Dataset, i: int, result: Scan) -> None:
 def _array(array: np.ndarray, result: Scan) -> None:
     """Fill all rows from an array (N, H, W, C)."""
     result.height[:], result.width[:], result.channels[:] = array.shape[1:]
-    for block in track(list(_blocks(len(array), BLOCK)), "looking at the pictures"):
+    for block in track(list(_blocks(len(array), BLOCK)), "looking at the images"):
         rows = slice(block.start, block.stop)
         images = np.ascontiguousarray(array[rows])
         for i in block:
@@ -277,7 +277,7 @@ def _digest(image: np.ndarray) -> str:
 
 
 def _measure(images: np.ndarray, rows: slice, result: Scan) -> None:
-    """Statistics and thumbnails of pictures of one size, (B, H, W, C) uint8."""
+    """Statistics and thumbnails of images of one size, (B, H, W, C) uint8."""
     result.low[rows], result.high[rows] = images.min((1, 2, 3)), images.max((1, 2, 3))
     grays = gray(images)
     flat = (

@@ -62,7 +62,7 @@ def split(
     notes: list[str] = []
     if given and "train" not in given:
         raise DataError(
-            f"'{dataset.name}' gives {' and '.join(sorted(given))} but no train. Add training pictures, "
+            f"'{dataset.name}' gives {' and '.join(sorted(given))} but no train. Add training images, "
             "or evaluate a run on it: sightline evaluate RUN DATA."
         )
     assignment = dataset.splits.copy()
@@ -80,7 +80,7 @@ def split(
     parts, few = _deal(names, units, layer, shares, seed, keep_one=True)
     assignment[pool] = np.array(SPLITS, dtype=object)[parts]
     if few:
-        notes.append(f"{few} classes have too few pictures to be in every part; they went to train first.")
+        notes.append(f"{few} classes have too few images to be in every part; they went to train first.")
     return Split(assignment, tuple(notes))
 
 

@@ -97,10 +97,10 @@ def _answers(baseline: Baseline, train: Dataset, test: Dataset, settings: Mappin
     parts = []
     for start in range(0, len(test), most):
         where = np.arange(start, min(start + most, len(test)))
-        pictures = _small(test, settings, where, size)
+        resized = _small(test, settings, where, size)
         _, *places = resize_targets(test.targets[torch.from_numpy(where)], size, settings["resize"])
         started = time.monotonic()
-        parts.append(Batch(torch.empty(0), None, (), *places).back(answer(pictures)))
+        parts.append(Batch(torch.empty(0), None, (), *places).back(answer(resized)))
         taken += time.monotonic() - started
     say(f"baseline  {baseline.name}: {baseline.summary} ({taken:.1f} s)")
     return type(parts[0]).cat(parts)
@@ -133,4 +133,4 @@ def _small(
 ) -> np.ndarray:
     spec, resize = replace(InputSpec.of(settings), spatial_shape=size), settings["resize"]
     look = (view_item(dataset.pixels, int(i), spec, resize) for i in where)
-    return np.stack(list(track(look, "pictures for the baselines", len(where))))
+    return np.stack(list(track(look, "images for the baselines", len(where))))

@@ -25,10 +25,10 @@ class Checked:
         name: Name of the data set.
         format: How it lies on disk.
         root: Where it lies, or None.
-        n: Pictures.
+        n: Images.
         target_type: Kind of its truth ("label").
-        splits: Pictures in each given split ("" where none is given).
-        classes: One row a class: index, id, name, pictures in each split, and its boxes, objects or pixels
+        splits: Images in each given split ("" where none is given).
+        classes: One row a class: index, id, name, images in each split, and its boxes, objects or pixels
             where there are any.
         messages: What was recognised and why.
         findings: What is wrong or worth knowing, the worst first.
@@ -68,7 +68,7 @@ class Checked:
         mark = {name: " (accepted)" for name in self.accepted}
         rows = [[f.severity + mark.get(f.name, ""), f.name, f.count, f.message, f.fix] for f in self.findings]
         note = " ".join(self.messages)
-        title = f"Findings on '{self.name}': {self.n:,} pictures, format '{self.format}'{where}"
+        title = f"Findings on '{self.name}': {self.n:,} images, format '{self.format}'{where}"
         if not rows:
             note = f"Nothing was found. {note}".strip()
         shown.append(Table(title, ["severity", "name", "count", "what", "what to do"], rows, note))
@@ -113,7 +113,7 @@ def describe(dataset: Dataset, findings: list[Finding], accept: Sequence[str] = 
     given = [s for s in ("", *SPLITS) if (dataset.splits == s).any()]
     classes: list[dict[str, Any]] = []
     if dataset.classes is not None:
-        counts = {s or "pictures": class_counts(dataset, dataset.indices_of(s)) for s in given}
+        counts = {s or "images": class_counts(dataset, dataset.indices_of(s)) for s in given}
         counts |= dataset.targets.class_totals(len(dataset.classes))
         classes = [
             {

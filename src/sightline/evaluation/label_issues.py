@@ -77,7 +77,7 @@ def ask(
 ) -> tuple[list[Finding], str]:
     """Findings of label issues, and a sentence about the images that the model was applied to.
 
-    It is shown no picture that the run or the data have put to test, whatever else has changed, and none
+    It is shown no image that the run or the data have put to test, whatever else has changed, and none
     that an error of the check names.
 
     Raises:
@@ -95,12 +95,12 @@ def ask(
     left = f"{closed:,} of the test part and {faulty:,} with errors were not shown."
     if not len(where):
         raise DataError(
-            f"--run {witness.run.path}: no picture of {dataset.name} can be shown to the model. {left} "
+            f"--run {witness.run.path}: no image of {dataset.name} can be shown to the model. {left} "
             "Mend the errors, or leave out --run."
         )
     shown = same_question(dataset.subset(where), witness.run)
     trained = frozenset(dataset.ids[i] for i in where.tolist() if given[i] == "train")
-    say(f"Asking {witness.run.path} about {len(shown):,} pictures.")
+    say(f"Asking {witness.run.path} about {len(shown):,} images.")
     devices = Devices.start()
     model = witness.model.to(devices.device)
     with threads.few_threads([model], 64, devices):
@@ -109,7 +109,7 @@ def ask(
         prediction.prediction, prediction.target, prediction.ids, {**model.settings, "trained": trained}
     )
     note = (
-        f"{witness.run.path} was asked about {len(shown):,} pictures; it was trained on {len(trained):,} of "
+        f"{witness.run.path} was asked about {len(shown):,} images; it was trained on {len(trained):,} of "
         f"them, by their names. {left}"
     )
     return doubted, note

@@ -106,7 +106,7 @@ class Benchmarked:
         threads = f"{self.threads} thread" + ("s" if self.threads != 1 else "")
         note = (
             f"{self.metric} on {self.n} validation images. Time of the file alone, {self.batch} {images} an "
-            f"answer, {threads}, no decoding of pictures. Best trade: no other file is both quicker and at "
+            f"answer, {threads}, no decoding of images. Best trade: no other file is both quicker and at "
             "least as accurate. -: this machine does not tell."
         )
         trade = Scatter(
@@ -168,11 +168,11 @@ def _write_page(result: Benchmarked, run: Path) -> None:
     section = Section("Accuracy and speed", figures=result.figures())
     lead = f"What was exported from {run.name}, on its validation images."
     file = run / "benchmark.html"
-    page.write(Page(f"{run.name}: exported files", lead, facts, [], [section]), _no_picture, file)
+    page.write(Page(f"{run.name}: exported files", lead, facts, [], [section]), _no_image, file)
     say(f"{file}: the table, and what a better score costs")
 
 
-def _no_picture(item: str) -> Any:
+def _no_image(item: str) -> Any:
     raise KeyError(item)
 
 

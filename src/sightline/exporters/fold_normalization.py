@@ -25,7 +25,7 @@ class _Linear(NamedTuple):
 
     Attributes:
         nodes: That do it.
-        source: The picture as floats.
+        source: The image as floats.
         value: What comes out.
         factor: (C,) of each channel.
         term: (C,).
@@ -42,7 +42,7 @@ def folded(model: Any) -> Any:
     """Fold input normalization: the first convolutions get pixels with one addition, or with none.
 
     Args:
-        model: An onnx.ModelProto. It is changed where what it does to pictures first is linear and all that
+        model: An onnx.ModelProto. It is changed where what it does to images first is linear and all that
             follows are convolutions; else it is left.
     """
     graph, fixed, after = model.graph, constants(model.graph), users(model.graph)

@@ -27,11 +27,11 @@ Include = Literal["none", "postprocess", "nms", "preprocess"]
 
 Array = NDArray[Any]
 Runner = Callable[[Array], dict[str, Array]]
-"""Runs an exported file on (B, C, H, W) pictures; the outputs by name."""
+"""Runs an exported file on (B, C, H, W) images; the outputs by name."""
 
 
 class Graph(nn.Module):
-    """A model from pictures to what a file says of them.
+    """A model from images to what a file says of them.
 
     Args:
         model: The model, in evaluation mode.
@@ -77,7 +77,7 @@ class Graph(nn.Module):
         return final(answer, self.model.settings)
 
     def _plain(self, answer: dict[str, Tensor]) -> bool:
-        """Whether nothing is to be dropped of what is said of a stored picture; checked."""
+        """Whether nothing is to be dropped of what is said of a stored image; checked."""
         if not self.spec.is_plain:
             raise UsageError(
                 "--include preprocess is for images of 8 bits, grey or in colors; model "
@@ -86,7 +86,7 @@ class Graph(nn.Module):
             )
         tiles = bool(self.model.settings.get("tile_size"))
         if tiles or set(answer) not in _placed():
-            why = "sees tiles, and not pictures" if tiles else "says what is read outside (masks of objects)"
+            why = "sees tiles, and not images" if tiles else "says what is read outside (masks of objects)"
             raise UsageError(
                 f"--include preprocess cannot be: model '{self.model.card.name}' {why}. "
                 "Take --include postprocess."
@@ -105,7 +105,7 @@ class Graph(nn.Module):
         return {**self.model.settings, "nms": 1.0} if "count" in self.names else self.model.settings
 
     def example(self, n: int) -> Tensor:
-        """Pictures of noise, as the graph takes them."""
+        """Images of noise, as the graph takes them."""
         return self.prepared(next(iter(self.spec.noise(n).values())))
 
     @property
@@ -114,7 +114,7 @@ class Graph(nn.Module):
         return InputSpec.of(self.model.settings)
 
     def prepared(self, images: Tensor) -> Tensor:
-        """Pictures (B, C, H, W) uint8, or float in [0, 1], as the graph takes them."""
+        """Images (B, C, H, W) uint8, or float in [0, 1], as the graph takes them."""
         if self.include != "none":
             return images
         full = 255 if images.dtype == torch.uint8 else 1
@@ -134,7 +134,7 @@ class Job:
         graph: What is written, in evaluation mode on the CPU.
         document: What goes with it, JSON-able.
         precision: fp32, fp16, int8 or int8-dynamic.
-        calibration: (N, C, H, W) training pictures as the graph takes them, where the precision is int8.
+        calibration: (N, C, H, W) training images as the graph takes them, where the precision is int8.
     """
 
     graph: Graph
@@ -147,7 +147,7 @@ def traced(graph: Graph) -> torch.export.ExportedProgram:
     """Trace the graph with torch.export, with a dynamic batch size.
 
     Raises:
-        UsageError: If it has branches or sizes that depend on what is in the picture.
+        UsageError: If it has branches or sizes that depend on what is in the image.
     """
     batch = torch.export.Dim("batch", min=1)
     try:

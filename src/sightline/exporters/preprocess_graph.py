@@ -12,7 +12,7 @@ from sightline.data.loading.preprocess import PAD_GRAY
 from sightline.exporters.graph import INPUT
 from sightline.exporters.onnx_proto import library
 
-PICTURE = "picture"
+IMAGE = "image"
 """Input of such a file: (H, W, C) uint8, of any height and width."""
 
 
@@ -48,8 +48,8 @@ def whole(model: Any, settings: Mapping[str, Any]) -> Any:
     del graph.node[:]
     graph.node.extend([*before, *include, *nodes.taken()])
     del graph.input[:]
-    graph.input.append(value_info(PICTURE, kind, ["height", "width", channels]))
-    del graph.value_info[:]  # told for B pictures
+    graph.input.append(value_info(IMAGE, kind, ["height", "width", channels]))
+    del graph.value_info[:]  # told for B images
     return model
 
 
@@ -65,9 +65,9 @@ class _Nodes:
         """Names and arrays in, a name out."""
         names = [item if isinstance(item, str) else self.fixed(item) for item in inputs]
         self._n += 1
-        name = out or f"{PICTURE}_{self._n}"
+        name = out or f"preprocess_{self._n}"
         self._made.append(
-            self._onnx.helper.make_node(op, names, [name], f"{PICTURE}/{op}_{self._n}", **attributes)
+            self._onnx.helper.make_node(op, names, [name], f"preprocess/{op}_{self._n}", **attributes)
         )
         return name
 
@@ -102,7 +102,7 @@ class _View(NamedTuple):
 def _scaled(nodes: _Nodes, size: tuple[int, int], resize: str, channels: int) -> _View:
     """Nodes that resize the image to the network's input, as "images", like the preprocessing in training."""
     view, wanted = np.array(size, dtype=np.int64), np.array(size, dtype=np.float64)
-    sides = nodes.cast(nodes("Shape", PICTURE, start=0, end=2), "DOUBLE")
+    sides = nodes.cast(nodes("Shape", IMAGE, start=0, end=2), "DOUBLE")
     if resize == "stretch":
         inner = nodes.fixed(wanted)
     else:
@@ -111,7 +111,7 @@ def _scaled(nodes: _Nodes, size: tuple[int, int], resize: str, channels: int) ->
         near = nodes("Max", nodes("Round", nodes("Mul", sides, scale)), np.float64(1))
         inner = nodes("Max" if resize == "crop" else "Min", near, wanted)
     pixels = nodes.cast(inner, "INT64")
-    rows = nodes("Unsqueeze", nodes("Transpose", PICTURE, perm=[2, 0, 1]), np.array([0]))
+    rows = nodes("Unsqueeze", nodes("Transpose", IMAGE, perm=[2, 0, 1]), np.array([0]))
     sizes = nodes("Concat", np.array([1, channels]), pixels, axis=0)
     resized = nodes("Resize", rows, "", "", sizes, mode="linear", antialias=1, exclude_outside=1,
                 coordinate_transformation_mode="half_pixel")  # fmt: skip

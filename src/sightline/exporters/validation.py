@@ -278,7 +278,7 @@ class _Comparison:
         # Of suppression inside the file the network knows nothing: its own answer is what is compared with.
         whole = model.predict_from_outputs(model(images), model.settings) if self.final else None
         self.before.append(batch.back(read(target, model.settings) if whole is None else whole).compressed())
-        if graph.include == "preprocess":  # and is judged by what it says of the pictures as they are stored
+        if graph.include == "preprocess":  # and is judged by what it says of the images as they are stored
             self.after += [self._stored(i) for i in range(first, len(self.ids))]
         else:
             self.after.append(batch.back(read(got, graph.settings)).compressed())

@@ -16,7 +16,7 @@ from sightline.errors import UsageError
 TAKEN = (
     "a path, folder, glob or number of a webcam; an array (H, W), (H, W, 1), (H, W, 3) in RGB or (H, W, 4) "
     "in RGBA, or several as (N, H, W, C), of uint8 or uint16; a torch tensor (C, H, W) or (N, C, H, W) of "
-    "uint8; a picture of Pillow; the bytes of a picture file; or a list of these"
+    "uint8; an image of Pillow; the bytes of an image file; or a list of these"
 )
 
 
@@ -51,7 +51,7 @@ def images_of(value: Any) -> list[Held]:
     if isinstance(value, np.ndarray):
         _check(value)
         return [_array(tensor) for tensor in (value if value.ndim == 4 else value[None])]
-    raise UsageError(f"A picture cannot be of type {_type(value)}. Give {TAKEN}.")
+    raise UsageError(f"An image cannot be of type {_type(value)}. Give {TAKEN}.")
 
 
 def _of_tensor(value: torch.Tensor) -> np.ndarray:
@@ -59,14 +59,14 @@ def _of_tensor(value: torch.Tensor) -> np.ndarray:
     received = f"a tensor {tuple(value.shape)} of {str(value.dtype).removeprefix('torch.')}"
     if value.dtype != torch.uint8:
         raise UsageError(
-            f"A tensor of a picture is uint8 with values 0 to 255. Received {received}. Give {TAKEN}."
+            f"A tensor of an image is uint8 with values 0 to 255. Received {received}. Give {TAKEN}."
         )
     if (
         value.ndim not in (2, 3, 4)
         or (value.ndim > 2 and value.shape[-3] not in (1, 3, 4))
         or not value.numel()
     ):
-        raise UsageError(f"A tensor of a picture is (C, H, W) with 1, 3 or 4 channels. Received {received}.")
+        raise UsageError(f"A tensor of an image is (C, H, W) with 1, 3 or 4 channels. Received {received}.")
     array = value.detach().cpu().numpy()
     if array.ndim == 2:
         return array[None]
@@ -83,7 +83,7 @@ def _check(value: np.ndarray) -> None:
             "b": " Where True is white: 255 * x.astype('uint8').",
         }
         raise UsageError(
-            f"An array of a picture is uint8 or uint16. Received {received}.{ways.get(value.dtype.kind, '')} "
+            f"An array of an image is uint8 or uint16. Received {received}.{ways.get(value.dtype.kind, '')} "
             f"Give {TAKEN}."
         )
     whole = value.ndim == 2 or (value.ndim in (3, 4) and value.shape[-1] in (1, 3, 4))
@@ -92,8 +92,7 @@ def _check(value: np.ndarray) -> None:
         axes = {3: "1, 2, 0", 4: "0, 2, 3, 1"}.get(value.ndim, "")
         way = f" If its channels come first: x.transpose({axes})." if first else ""
         raise UsageError(
-            f"An array of a picture is (H, W), or (H, W, C) with 1, 3 or 4 channels. Received {received}."
-            f"{way}"
+            f"An array of an image is (H, W), or (H, W, C) with 1, 3 or 4 channels. Received {received}.{way}"
         )
 
 

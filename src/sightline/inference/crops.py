@@ -39,7 +39,7 @@ def cut_out(
         yield lambda answer: None
         return
     if not kind.objects:
-        raise UsageError("--crops cuts objects out; this model says one thing of the whole picture.")
+        raise UsageError("--crops cuts objects out; this model says one thing of the whole image.")
     places, folders, written = Places(Path(out), sources), _folders(names), Counter[str]()
 
     def write(answer: Answer) -> None:
@@ -50,7 +50,7 @@ def cut_out(
 
     yield write
     counts = ", ".join(f"{n:,} {name}" for name, n in sorted(written.items())) or "none"
-    say(f"{out}: {written.total():,} objects, each as a picture ({counts}).")
+    say(f"{out}: {written.total():,} objects, each as an image ({counts}).")
 
 
 def _objects(answer: Answer) -> Iterator[tuple[int, np.ndarray]]:

@@ -43,7 +43,7 @@ def filter_from_options(
     wanted = [classes] if isinstance(classes, str) else list(classes)
     if not kind.objects and (wanted or min_score is not None):
         option = "--classes" if wanted else "--min-score"
-        raise UsageError(f"{option} chooses among objects; this model says one thing of the whole picture.")
+        raise UsageError(f"{option} chooses among objects; this model says one thing of the whole image.")
     if min_score is not None and not 0 <= min_score <= 1:
         raise UsageError(f"--min-score must lie in [0, 1]. Received {min_score}.")
     for name in wanted:

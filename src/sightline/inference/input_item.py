@@ -25,15 +25,15 @@ from sightline.errors import UnreadableImage
 
 @dataclass(frozen=True)
 class Input:
-    """One picture on its way to the model, not yet decoded if it is a file.
+    """One image on its way to the model, not yet decoded if it is a file.
 
     Attributes:
         id: Path; number of an array; "film.mp4#000123" for a frame, "stack.tif#000012" for a page.
         name: The same below the folder that all files lie in.
-        pixels: Where it comes from: one picture.
+        pixels: Where it comes from: one image.
         film: The video that it is a frame of, or None.
         seconds: When the frame is shown, or None.
-        error: Why there is no picture, or "".
+        error: Why there is no image, or "".
     """
 
     id: str
@@ -44,13 +44,13 @@ class Input:
     error: str = ""
 
     def seen(self, settings: dict[str, Any]) -> tuple[Iterator[np.ndarray], tuple[int, ...]]:
-        """What a model sees of it, whole or tile by tile, and height and width of the stored picture; of
+        """What a model sees of it, whole or tile by tile, and height and width of the stored image; of
         a volume depth, height and width.
 
-        The picture is opened at once, its tiles are read when they are asked for.
+        The image is opened at once, its tiles are read when they are asked for.
 
         Raises:
-            UnreadableImage: If there is no picture.
+            UnreadableImage: If there is no image.
         """
         if self.error:
             raise UnreadableImage(self.id, "unreadable", self.error)
@@ -85,7 +85,7 @@ class Input:
         return self.pixels.read(0) if isinstance(self.pixels, Files | Pages) else shown(self.pixels, 0)
 
     def file(self, ending: str) -> str:
-        """Name of a file about it: that of the picture with this ending instead; after it for a part."""
+        """Name of a file about it: that of the image with this ending instead; after it for a part."""
         part = re.search(r"#\d{6}$", self.name)
         return f"{self.name}{ending}" if part else str(PurePosixPath(self.name).with_suffix(ending))
 
@@ -97,10 +97,10 @@ class Input:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of one picture, and the picture.
+    """What came of one image, and the image.
 
     Attributes:
-        input: The picture.
+        input: The image.
         outcome: Its prediction, or why there is none.
     """
 

@@ -22,9 +22,9 @@ from sightline.tasks import TASKS, task_type
 
 COLUMNS = ("layer", "type", "output", "parameters", "FLOPs", "receptive field")
 NOTE = (
-    "Output: channels x height x width of one picture. FLOPs: of convolutions and matrix products, for one "
-    "picture forward; a multiply-add is two. Receptive field: pixels of the picture (height x width) that a "
-    "unit can see; 'all' after pooling or flattening the whole picture, '-' where no such rule holds "
+    "Output: channels x height x width of one image. FLOPs: of convolutions and matrix products, for one "
+    "image forward; a multiply-add is two. Receptive field: pixels of the image (height x width) that a "
+    "unit can see; 'all' after pooling or flattening the whole image, '-' where no such rule holds "
     "(attention). Parameters of a layer that is used twice are counted once."
 )
 
@@ -39,7 +39,7 @@ def layers_of(model: str, size: int | None, classes: int, channels: int) -> Tabl
         channels: Of the input, of a model by name.
 
     Raises:
-        UsageError: If a grey or colour picture has another number of channels.
+        UsageError: If a grey or colour image has another number of channels.
         DataError: If a folder holds no model.
     """
     if channels not in (1, 3):

@@ -13,7 +13,7 @@ from sightline.inference.sources import Sources
 
 
 class Places:
-    """Where files about pictures go: about "a/1.jpg" in "a/1.png", or "a/1.jpg.png" beside "a/1.bmp".
+    """Where files about images go: about "a/1.jpg" in "a/1.png", or "a/1.jpg.png" beside "a/1.bmp".
 
     Args:
         out: The folder, new or empty; it is made.
@@ -30,10 +30,10 @@ class Places:
         self._stems = Counter(str(PurePosixPath(name).with_suffix("")).casefold() for name in names)
 
     def file(self, name: str, ending: str, inside: str = "") -> Path:
-        """The file about a picture or film; its folder is made.
+        """The file about an image or film; its folder is made.
 
         Args:
-            name: Of the picture below the folder of all, as `Input.name`.
+            name: Of the image below the folder of all, as `Input.name`.
             ending: What follows the name without its own ending.
             inside: A folder of `out` that it lies in.
         """

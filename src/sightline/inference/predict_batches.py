@@ -41,7 +41,7 @@ class Predicted:
     """Predictions for a data set.
 
     Attributes:
-        prediction: Predictions for all images, on the CPU, in the pixels of the stored pictures.
+        prediction: Predictions for all images, on the CPU, in the pixels of the stored images.
         target: Their truths.
         ids: Their names.
         loss: Mean loss over the images; None for a model without a loss.

@@ -55,13 +55,13 @@ class ModelPredictor:
     ) -> Iterator[Outcome]:
         """Yield predictions in order; a bad file gives an outcome with an error.
 
-        Boxes and the like are in the pixels of the stored picture, after EXIF orientation. A frame's id is
+        Boxes and the like are in the pixels of the stored image, after EXIF orientation. A frame's id is
         "film.mp4#000123"; a film that is cut off ends with an outcome with an error.
 
         Args:
-            source: A file (picture or video), folder, glob, number of a webcam (0), rtsp:// or tcp://
+            source: A file (image or video), folder, glob, number of a webcam (0), rtsp:// or tcp://
                 address; an array (H, W), or (H, W, C) in RGB, RGBA or grey, or (N, H, W, C), uint8 or uint16;
-                a tensor (C, H, W) or (N, C, H, W) uint8; a picture of Pillow; bytes of a picture file; or a
+                a tensor (C, H, W) or (N, C, H, W) uint8; an image of Pillow; bytes of an image file; or a
                 list of these.
             batch_size: Images at a time, at most; fewer where they are large.
             stream: Take an http address for a video stream.
@@ -82,7 +82,7 @@ class ModelPredictor:
     def answers(self, sources: Sources, batch_size: int) -> Iterator[Answer]:
         """All predictions, also weak ones, each with its image."""
         batch_size = at_once(self.spec, batch_size)
-        tiled = bool(self.settings.get("tile_size"))  # one large picture at a time, and many of its tiles
+        tiled = bool(self.settings.get("tile_size"))  # one large image at a time, and many of its tiles
         for batch in sources.batches(1 if tiled else batch_size):
             yield from self._batch(batch, batch_size)
         sources.say_cut()
@@ -105,7 +105,7 @@ class ModelPredictor:
         if readable:
             try:
                 prediction = self._answer(chain.from_iterable(parts), torch.tensor(stored), batch_size)
-            except UnreadableImage as error:  # in the middle of the one picture that is read by tiles
+            except UnreadableImage as error:  # in the middle of the one image that is read by tiles
                 errors[readable[0]] = error.detail
             else:
                 flat = self.task.to_records(prediction)

@@ -41,16 +41,16 @@ class Sources:
     """Inputs of a prediction: discovered at once, opened one after the other.
 
     Args:
-        source: A file, folder, glob, number of a webcam or address; a picture in memory (see `_in_memory`);
+        source: A file, folder, glob, number of a webcam or address; an image in memory (see `_in_memory`);
             or several.
         stream: Whether an http address is a video stream.
-        span: Values of grey pictures of more than 8 bits that become 0 and 255.
+        span: Values of grey images of more than 8 bits that become 0 and 255.
 
     Attributes:
         left_out: Files in folders that are left out for their ending, counted by it.
         hidden: Files and folders that are left out as hidden or foreign; see `data._walk.foreign`.
         root: The folder that all files lie in, or None.
-        cuts: Pictures that were read so far and hold values beyond the span.
+        cuts: Images that were read so far and hold values beyond the span.
 
     Raises:
         UsageError: If nothing is found, or the source is an address of something that is not fetched.
@@ -86,7 +86,7 @@ class Sources:
 
     @classmethod
     def of(cls, files: Iterable[Path], spec: InputSpec | None = None) -> Sources:
-        """These files, found before; one that is not there any more is an input without a picture."""
+        """These files, found before; one that is not there any more is an input without an image."""
         sources = cls.__new__(cls)
         sources._stream, sources._span, sources.cuts, sources._spec = False, None, Cuts(), spec
         sources.left_out, sources.hidden = Counter(), []
@@ -106,12 +106,12 @@ class Sources:
 
     @property
     def files(self) -> list[Path]:
-        """The pictures that are files."""
+        """The images that are files."""
         return [item for item in self._items if isinstance(item, Path)]
 
     @property
     def all_files(self) -> list[Path]:
-        """The pictures and videos that are files."""
+        """The images and videos that are files."""
         items = (item.source if isinstance(item, _Film) else item for item in self._items)
         return [item for item in items if isinstance(item, Path)]
 
@@ -169,14 +169,14 @@ class Sources:
         return [Held(partial(in_memory, array, spec)) for array in arrays]
 
     def _watched(self) -> Watched | None:
-        """The span, for one picture."""
+        """The span, for one image."""
         return None if self._span is None else Watched(self._span, self.cuts)
 
     def say_cut(self) -> None:
         """Print how many images have clipped values, if any."""
-        if self.cuts.pictures and self._span is not None:
+        if self.cuts.images and self._span is not None:
             say(
-                f"{self.cuts.pictures:,} images hold values from {self.cuts.least:g} to {self.cuts.most:g}, "
+                f"{self.cuts.images:,} images hold values from {self.cuts.least:g} to {self.cuts.most:g}, "
                 f"which were cut to the range of the training, {self._span[0]:g} to {self._span[1]:g} "
                 "(--pixel-range). Do not trust the model where these matter."
             )
@@ -195,7 +195,7 @@ class Sources:
             yield batch
 
     def _pages(self, file: Path) -> Iterator[Input]:
-        """A picture, or each page of a TIFF that has several."""
+        """An image, or each page of a TIFF that has several."""
         name = self.name(file)
         try:
             pages = full_pages(file)
@@ -205,7 +205,7 @@ class Sources:
             yield Input(str(file), name, Files([file], self._watched()))
             return
         if len(pages) > 1:
-            say(f"{file}: {len(pages)} pages, each of which is a picture (training takes the first).")
+            say(f"{file}: {len(pages)} pages, each of which is an image (training takes the first).")
         for page in pages:
             mark = f"#{page:06d}" if len(pages) > 1 else ""
             yield Input(f"{file}{mark}", f"{name}{mark}", Pages([(file, page)], self._watched()))
@@ -276,7 +276,7 @@ class Sources:
         if not paths:
             others = f", only {self._listed()}" if self.left_out else ""
             raise UsageError(
-                f"The folder {folder} has no pictures in it{others}. {describe_skipped(skipped)}".strip()
+                f"The folder {folder} has no images in it{others}. {describe_skipped(skipped)}".strip()
             )
         self._folders.add(_plain(folder))
         return paths
@@ -290,7 +290,7 @@ class Sources:
         if not self.left_out:
             return
         n = self.left_out.total()
-        words = "1 file that is no picture was" if n == 1 else f"{n} files that are no pictures were"
+        words = "1 file that is no image was" if n == 1 else f"{n} files that are no images were"
         say(f"{words} left out ({self._listed()}).")
         if any(e in video.EXTENSIONS for e in self.left_out):
             say("Videos among them can be read with the extra 'video': pip install 'sightline[video]'")
@@ -315,7 +315,7 @@ def _address(source: str, stream: bool) -> _Film:
         raise UsageError(f"{source} is an address. Nothing is fetched from the network: give a file.")
     if scheme.startswith("http") and not stream:
         raise UsageError(
-            f"{source} is an address. No picture is fetched from the network: give a file. "
+            f"{source} is an address. No image is fetched from the network: give a file. "
             "If it is a video stream, say so with --allow-http."
         )
     video.library()

@@ -20,14 +20,14 @@ class Predicted:
     """Result of a prediction command.
 
     Attributes:
-        total: Pictures and frames that were tried.
+        total: Images and frames that were tried.
         errors: (file, reason) of those that could not be read.
         out: Where the result was written, or None.
         rows: The first rows.
         shown: The same as the terminal shows them.
         left_out: Files in folders that were left out for their ending, counted by it.
         hidden: Files and folders that were left out as hidden, or left behind by a system or program.
-        without: Pictures in which no object was found; None where objects are not looked for.
+        without: Images in which no object was found; None where objects are not looked for.
     """
 
     total: int = 0
@@ -48,7 +48,7 @@ class Predicted:
         """Count an outcome, and keep what the terminal or --json shows.
 
         Args:
-            outcome: What came of a picture or frame.
+            outcome: What came of an image or frame.
             live: Whether it is of a camera or stream, whose rows are too many to keep.
         """
         self.total += 1
@@ -82,7 +82,7 @@ class Predicted:
         items: list[Figure] = []
         if self.shown:
             columns = list(self.shown[0])
-            note = f"{len(self.shown)} of {self.total} pictures"
+            note = f"{len(self.shown)} of {self.total} images"
             note += f"; all in {self.out}" if self.out else ""
             note += f"; nothing was found in {self.without} of them" if self.without else ""
             rows = [[row.get(c, "") for c in columns] for row in self.shown]

@@ -16,7 +16,7 @@ from sightline.errors import UsageError
 Outputs = dict[str, Tensor]
 
 TEMPERATURE = 4.0
-"""What the scores of a whole picture are divided by, so that the unlikely classes are heard too."""
+"""What the scores of a whole image are divided by, so that the unlikely classes are heard too."""
 
 
 def classes(outputs: Tensor, goal: Tensor, temperature: float = 1.0) -> Tensor:

@@ -155,7 +155,7 @@ KEEPING = frozenset(_KEEPING.split())
 """Functions after which a unit sees what it saw before (statistics of norms aside)."""
 
 POOLING = ("mean", "amax", "max", "adaptive_avg_pool2d", "adaptive_max_pool2d")
-"""Functions after which a unit sees the whole picture."""
+"""Functions after which a unit sees the whole image."""
 
 
 class _Fields(TorchFunctionMode):

@@ -251,7 +251,7 @@ def _try(name: str, backbone: Backbone, outputs: int, channels: int, size: tuple
         if made_for:
             hint = f" It was made for {made_for[0]}x{made_for[1]}: try --size {max(made_for)}."
         raise UsageError(
-            f"Model '{name}' cannot take pictures of {size[0]}x{size[1]} with {channels} channels "
+            f"Model '{name}' cannot take images of {size[0]}x{size[1]} with {channels} channels "
             f"({str(error).splitlines()[0]}).{hint}"
         ) from error
     finally:
@@ -274,7 +274,7 @@ def _try_maps(name: str, backbone: Any, channels: int, size: tuple[int, int]) ->
     expected = [(c, math.ceil(size[0] / s), math.ceil(size[1] / s)) for c, s in backbone.levels]
     if shapes != expected:
         raise UsageError(
-            f"Model '{name}' cannot be read at strides 8, 16 and 32 for pictures of {size[0]}x{size[1]} with "
+            f"Model '{name}' cannot be read at strides 8, 16 and 32 for images of {size[0]}x{size[1]} with "
             f"{channels} channels: expected maps {expected}, found {shapes}. "
             f"Try a --size that is a multiple of 32. {PYRAMIDS}"
         )

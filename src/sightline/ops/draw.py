@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 MIN_WIDTH_PX = 160
-"""Pictures narrower than this are enlarged by a whole factor, so that the words fit."""
+"""Images narrower than this are enlarged by a whole factor, so that the words fit."""
 
 Color = tuple[int, int, int]
 Edges = tuple[int, int, int, int]

@@ -16,10 +16,10 @@ from torch.nn.functional import grid_sample
 
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
 SIDE = 32  # of a thumbnail, in pixels
-SCALES = (1.0, 0.95, 0.9)  # a picture cut to 90 % of its sides is a near-duplicate
+SCALES = (1.0, 0.95, 0.9)  # an image cut to 90 % of its sides is a near-duplicate
 REACH = 4  # pixels of a thumbnail that a copy may be shifted by
 NOISE = 4.0  # grey levels squared; what is flatter than this agrees with nothing
-_ROWS = np.r_[0:6, -5:0]  # vertical frequencies, cycles a picture
+_ROWS = np.r_[0:6, -5:0]  # vertical frequencies, cycles an image
 _COLUMNS = np.arange(6)
 _VARIANTS = [(a, b, flip) for flip in (False, True) for a, b in ((0, 0), (1, 0), (2, 0), (0, 1), (0, 2))]
 

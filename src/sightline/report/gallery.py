@@ -13,14 +13,14 @@ from sightline.ops import draw
 from sightline.runtime.targets import arrays_of
 
 SIDE = 480
-"""Longest side in pixels that a picture is drawn at."""
+"""Longest side in pixels that an image is drawn at."""
 MAX_SHOWN = 6
-"""Objects up to which each has its name written; more would hide the picture."""
+"""Objects up to which each has its name written; more would hide the image."""
 
-Picture = np.ndarray
+ImageArray = np.ndarray
 
 
-def scene(gallery: PredictionGallery, i: int, image: Picture) -> Picture | None:
+def scene(gallery: PredictionGallery, i: int, image: ImageArray) -> ImageArray | None:
     """Draw image i of a gallery with its targets; None if the target type has no position in the
     image.
 
@@ -51,7 +51,7 @@ def scene(gallery: PredictionGallery, i: int, image: Picture) -> Picture | None:
     return draw.legend(whole, sorted(entries, key=lambda entry: gallery.names.index(entry[0])))
 
 
-def _shrunk(image: Picture, ones: list[Any]) -> tuple[Picture, list[Any]]:
+def _shrunk(image: ImageArray, ones: list[Any]) -> tuple[ImageArray, list[Any]]:
     """Resize the image to the page, in RGB, and transform its targets with it."""
     h, w = image.shape[:2]
     scale = min(SIDE / max(h, w), max(1, SIDE // (2 * max(h, w))))

@@ -30,8 +30,8 @@ from sightline.report.text import escape_text, format_number
 
 Fetch = Callable[[str], np.ndarray]
 
-SIDE = 160  # longest side of a picture in pixels
-MAX_SHOWN = 60  # most pictures of one exhibit
+SIDE = 160  # longest side of an image in pixels
+MAX_SHOWN = 60  # most images of one exhibit
 LISTED = 5  # files named under a finding at once
 MORE = 200  # files named when one asks for more
 ROWS = 1000  # most rows of a table
@@ -217,12 +217,12 @@ def _findings(findings: Sequence[Finding]) -> list[dict[str, Any]]:
 # --- exhibits -------------------------------------------------------------------------------
 
 
-def _blocks(exhibit: Figure, prefix: str, picture: Fetch) -> Iterator[dict[str, Any]]:
+def _blocks(exhibit: Figure, prefix: str, image_of: Fetch) -> Iterator[dict[str, Any]]:
     """Template blocks of a report item."""
     if isinstance(exhibit, Table):
         yield _table(exhibit)
     elif isinstance(exhibit, PredictionGallery):
-        shown = [_fetch(picture, exhibit, i) for i in range(min(MAX_SHOWN, len(exhibit.ids)))]
+        shown = [_fetch(image_of, exhibit, i) for i in range(min(MAX_SHOWN, len(exhibit.ids)))]
         yield _gallery(exhibit, shown, len(exhibit.ids))
     elif isinstance(exhibit, ImageGrid):
         pairs = zip(exhibit.images, exhibit.captions, strict=True)
@@ -235,7 +235,7 @@ def _blocks(exhibit: Figure, prefix: str, picture: Fetch) -> Iterator[dict[str, 
 def _figure(exhibit: RenderedFigure, prefix: str) -> Iterator[dict[str, Any]]:
     try:
         drawing, note = Markup(svg(exhibit, prefix)), exhibit.note
-    except Exception as error:  # as for pictures: no figure may cost the user the rest of the report
+    except Exception as error:  # as for images: no figure may cost the user the rest of the report
         drawing, note = Markup(""), f"This figure could not be drawn ({type(error).__name__}: {error})."
     yield {"kind": "figure", "title": exhibit.title, "note": note, "svg": drawing, "wide": False}
     if isinstance(exhibit, Matrix) and len(exhibit.labels) > COUNTED:
@@ -314,25 +314,25 @@ def _some(note: str, shown: int, whole: int, what: str) -> str:
 
 
 def _gallery(exhibit: PredictionGallery | ImageGrid, shown: list[Shown], whole: int) -> dict[str, Any]:
-    note = _some(exhibit.note, len(shown), whole, "pictures")
+    note = _some(exhibit.note, len(shown), whole, "images")
     widest = max((p.width for p in shown), default=0)
     size = "pairs" if widest > 1.5 * SCENE_SIDE else "scenes" if widest > SIDE else ""
     return {
         "kind": "gallery",
         "title": exhibit.title,
         "note": note,
-        "pictures": shown,
+        "images": shown,
         "wide": True,
         "size": size,
     }
 
 
-def _fetch(picture: Fetch, gallery: PredictionGallery, i: int) -> Shown:
+def _fetch(image_of: Fetch, gallery: PredictionGallery, i: int) -> Shown:
     id, caption = gallery.ids[i], gallery.captions[i]
     try:
-        image = picture(id)
+        image = image_of(id)
         drawn = scene(gallery, i, image)
-    except Exception as error:  # the report comes last: no picture may cost the user the rest of it
+    except Exception as error:  # the report comes last: no image may cost the user the rest of it
         return Shown("", SIDE, False, caption, id, error=str(error) or type(error).__name__)
     if drawn is not None:
         return _thumbnail(drawn, caption, id, pixelated=False, side=max(drawn.shape[:2]))

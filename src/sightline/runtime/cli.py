@@ -48,22 +48,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="sightline-run",
-        description="Predict with a model that `sightline export` wrote. One line of JSON a picture.",
+        description="Predict with a model that `sightline export` wrote. One line of JSON an image.",
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="the exported model (.onnx)")
     parser.add_argument(
         "source", nargs="+", metavar="SOURCE",
-        help="pictures, folders, globs, videos, cameras (camera0); the last two need OpenCV",
+        help="images, folders, globs, videos, cameras (camera0); the last two need OpenCV",
     )  # fmt: skip
     parser.add_argument("--out", type=Path, help="write the lines to this .jsonl file, not to the terminal")
     parser.add_argument("--min-score", type=float, metavar="S",
                         help="leave out objects with a lower score, from 0 to 1; 0 keeps all (default: the "
                              "thresholds that were chosen for each class)")  # fmt: skip
     parser.add_argument("--batch-size", type=int, default=1, metavar="N",
-                        help="pictures at a time (default 1, the least memory)")  # fmt: skip
+                        help="images at a time (default 1, the least memory)")  # fmt: skip
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="default 0: one a core")
     parser.add_argument("--json", action="store_true",
-                        help="one JSON document at the end, not a line a picture")  # fmt: skip
+                        help="one JSON document at the end, not a line an image")  # fmt: skip
     return parser
 
 
@@ -160,7 +160,7 @@ class _Told:
         seconds, done = time.perf_counter() - self._start, self.total - len(self.errors)
         if done:
             each = ", ".join(f"{name} {1000 * s / done:.1f} ms" for name, s in session.spent.items())
-            what = "frames" if self._films else "pictures"
+            what = "frames" if self._films else "images"
             _say(f"{done} {what} in {seconds:.2f} s: {done / max(seconds, 1e-9):.1f} FPS ({each} each)")
 
     def document(self, out: Path | None) -> dict[str, Any]:
@@ -175,7 +175,7 @@ def _say_left_out(sources: Any) -> None:
         _say(hidden_told(sources.hidden))
     if sources.left_out:
         listed = ", ".join(f"{n} {ending}" for ending, n in sources.left_out.most_common(5))
-        _say(f"{sources.left_out.total()} files that are no pictures were left out ({listed}).")
+        _say(f"{sources.left_out.total()} files that are no images were left out ({listed}).")
 
 
 def _say(text: str) -> None:

@@ -29,7 +29,7 @@ def min_score(score: float | None, card: dict[str, Any], settings: dict[str, Any
     if not 0 <= score <= 1:
         raise UsageError(f"--min-score must lie in [0, 1]. Received {score}.")
     if not target_type(card["prediction"]).objects:
-        raise UsageError("--min-score chooses among objects; this model says one thing of the whole picture.")
+        raise UsageError("--min-score chooses among objects; this model says one thing of the whole image.")
     if settings.get("cuts") is None:  # else scores are stretched after they were read
         below = float(np.nextafter(np.float32(score), np.float32(-1)))  # `conf` itself goes
         settings["conf"] = max(settings["conf"], below)
@@ -46,7 +46,7 @@ def settings_of(card: dict[str, Any], file: Path) -> dict[str, Any]:
     target = target_type(kind)
     if card["include"] == "preprocess":
         raise DataError(
-            f"{file} was exported with --include preprocess, for programs that do not bring pictures to size "
+            f"{file} was exported with --include preprocess, for programs that do not bring images to size "
             "themselves. Here that is done as in training, to the bit: export it with --include postprocess."
         )
     if card["include"] not in ("postprocess", "nms"):

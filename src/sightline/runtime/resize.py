@@ -25,7 +25,7 @@ _BLOCK = 16
 _BUFFER_BYTES = 2**19
 """Numbers of a band of rows that are there as floats at a time."""
 _LONG = 2**14
-"""Sides beyond it are scaled place by place: weights of whole blocks would take more than the picture."""
+"""Sides beyond it are scaled place by place: weights of whole blocks would take more than the image."""
 _MOST, _BITS = 22, 15
 """Bits behind the point, at most; and bits of a weight."""
 

@@ -25,7 +25,7 @@ from .tiles import MergedTiles, windows_of
 PIXELS = 2**22
 """Pixels of the model's inputs that are predicted at a time, at most."""
 SIDE = 2**18
-"""Longest side of a picture: what is longer, yet within the limit on pixels, would take minutes."""
+"""Longest side of an image: what is longer, yet within the limit on pixels, would take minutes."""
 INPUT = "images"
 
 
@@ -84,7 +84,7 @@ class Session:
 
     Args:
         file: An ONNX file of `sightline export`.
-        threads: Of one picture's arithmetic; 0 takes one a core.
+        threads: Of one image's arithmetic; 0 takes one a core.
         min_score: Objects with a lower score are left out, and cost no time; 0 keeps all. None: the
             thresholds that were chosen for each class on the validation images.
         providers: What ONNX Runtime runs it on, in order of preference; None: the CPU.
@@ -358,7 +358,7 @@ def _item(number: int, source: Any) -> Item:
         return Item(str(source), Path(home(str(source))))
     if not isinstance(source, bytes | np.ndarray):
         raise UsageError(
-            f"A picture is a path, the bytes of a file, or an array (H, W, 3 or 1) uint8 in RGB. Received "
+            f"An image is a path, the bytes of a file, or an array (H, W, 3 or 1) uint8 in RGB. Received "
             f"{type(source).__name__}."
         )
     return Item(str(number), source)
@@ -367,11 +367,11 @@ def _item(number: int, source: Any) -> Item:
 def _check_pixels(pixels: NDArray[Any]) -> None:
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] not in (1, 3) or not pixels.size:
         raise UsageError(
-            f"A picture as an array is (H, W, 3 or 1) uint8. Received {pixels.shape} {pixels.dtype}."
+            f"An image as an array is (H, W, 3 or 1) uint8. Received {pixels.shape} {pixels.dtype}."
         )
 
 
-def _check_sides(stored: Sequence[int], source: object = "the picture") -> None:
+def _check_sides(stored: Sequence[int], source: object = "the image") -> None:
     if max(stored) > SIDE:
         what = f"is {stored[1]} x {stored[0]} pixels; its sides may have {SIDE:,}. Cut it in pieces"
-        raise UnreadableImage("the picture" if isinstance(source, bytes) else source, "bomb", what)
+        raise UnreadableImage("the image" if isinstance(source, bytes) else source, "bomb", what)

@@ -86,7 +86,7 @@ class Sources:
         self.hidden += skipped
         if not paths:
             others = f"{self._others()}. {describe_skipped(skipped)}".strip()
-            raise UsageError(f"The folder {folder} has no pictures in it{others}")
+            raise UsageError(f"The folder {folder} has no images in it{others}")
         return paths
 
     def _others(self) -> str:

@@ -53,5 +53,5 @@ class MergedTiles:
 
     def whole(self) -> TargetArrays:
         """Prediction of the whole image."""
-        assert self._type is not None, "a picture has a tile"
+        assert self._type is not None, "an image has a tile"
         return self._type.join_tiles(self._parts, self._tiles, self._size)

@@ -48,7 +48,7 @@ def build(service: Service, *, closed: bool = False) -> FastAPI:
 
     app = FastAPI(
         title="Sightline", version=__version__, lifespan=life, docs_url=None, redoc_url=None,
-        description="Predictions for pictures. Nothing that is sent is stored.",
+        description="Predictions for images. Nothing that is sent is stored.",
         openapi_url=None, redirect_slashes=False, telemetry=_NO_TELEMETRY,
     )  # fmt: skip
     app.state.service = service
@@ -63,11 +63,11 @@ def build(service: Service, *, closed: bool = False) -> FastAPI:
     return app
 
 
-@router.post("/v1/predict", summary="Predict for one picture or several",
+@router.post("/v1/predict", summary="Predict for one image or several",
              openapi_extra={**schema.UPLOAD, **schema.WISHES},
-             responses={**schema.answer("Predictions in the order of the pictures; or, where Accept asks for "
-                                        "image/jpeg or image/png, the picture with its prediction drawn.",
-                                        schema.PREDICTED, **schema.PICTURES),
+             responses={**schema.answer("Predictions in the order of the images; or, where Accept asks for "
+                                        "image/jpeg or image/png, the image with its prediction drawn.",
+                                        schema.PREDICTED, **schema.DRAWN),
                         **schema.errors(404, 406, 415, 422, 500, 504)})  # fmt: skip
 async def predict(request: Request) -> Response:
     """Send files as multipart/form-data, or one image as the body. An image that cannot be used is an
@@ -82,9 +82,7 @@ async def predict(request: Request) -> Response:
     sent = uploads(*arguments) if len(body) < _LARGE else await asyncio.to_thread(uploads, *arguments)
     request.scope["state"]["facts"] = {"model": engine.name, "images": len(sent)}
     if wish != "row" and len(sent) > 1:
-        raise RequestError(
-            406, "accept", "A drawn picture is of one picture; several were sent. Accept JSON."
-        )
+        raise RequestError(406, "accept", "A drawn image is of one image; several were sent. Accept JSON.")
     answers = await engine.predict([Job(upload.content, wish, min_score) for upload in sent])
     validate(answers)
     if wish == "row":
@@ -161,7 +159,7 @@ def _min_score(text: str | None, service: Service, engine: Engine) -> float | No
         return None
     if not finds_objects(service.loaded(engine).card):
         raise RequestError(
-            400, "query", "'min_score' chooses among objects; this model says one thing of the whole picture."
+            400, "query", "'min_score' chooses among objects; this model says one thing of the whole image."
         )
     try:
         score = float(text)

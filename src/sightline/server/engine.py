@@ -34,8 +34,8 @@ _LOST = {
     "crashed": JobResult(
         status=500,
         reason="worker-crashed",
-        message="The process that held this picture ended; it is replaced. Try again; if it happens again, "
-        "it is the picture.",
+        message="The process that held this image ended; it is replaced. Try again; if it happens again, "
+        "it is the image.",
     ),
     "timeout": JobResult(
         status=504,
@@ -44,7 +44,7 @@ _LOST = {
     ),
 }
 _WAITED = JobResult(
-    status=503, reason="overloaded", message="The picture waited longer than --timeout. Try again later."
+    status=503, reason="overloaded", message="The image waited longer than --timeout. Try again later."
 )
 _STOPPED = JobResult(status=503, reason="stopping", message="The server is stopping.")
 

@@ -10,7 +10,7 @@ import numpy as np
 from sightline.server.limits import Limits
 
 Form = Literal["row", "jpeg", "png", "tensors"]
-"""How an answer is wanted: a row of JSON, a drawn picture, or the model's own outputs."""
+"""How an answer is wanted: a row of JSON, a drawn image, or the model's own outputs."""
 
 
 @dataclass(frozen=True)

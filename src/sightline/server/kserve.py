@@ -159,7 +159,7 @@ def _pixels(request: _InferRequest, ready: WorkerReady, most: int) -> np.ndarray
     if tuple(shape[1:]) != ready.shape or shape[0] < 1:
         raise _bad(f"The shape must be [N, {', '.join(map(str, ready.shape))}] with N of at least 1.")
     if shape[0] > most:
-        raise RequestError(413, "too-many", f"A request holds at most {most} pictures (--max-images).")
+        raise RequestError(413, "too-many", f"A request holds at most {most} images (--max-images).")
     size = (tensor.get("parameters") or {}) if isinstance(tensor.get("parameters"), dict | None) else {}
     if "binary_data_size" in size:
         if size["binary_data_size"] != len(request.tail) or len(request.tail) != math.prod(shape):

@@ -53,14 +53,14 @@ class Limits:
 
     Attributes:
         max_body: Bytes of a request.
-        max_images: Pictures in a request.
+        max_images: Images in a request.
         timeout: Seconds to receive a request; again that long to wait, and again to be predicted.
-        queue: Pictures that wait for each model; more are refused at once.
+        queue: Images that wait for each model; more are refused at once.
         batch: Maximum batch size.
-        wait: Seconds that a picture waits for others to fill its batch.
+        wait: Seconds that an image waits for others to fill its batch.
         workers: Worker processes of each model.
         threads: Threads of each process; 0 for the cores divided among all processes.
-        max_pixels: Largest picture that is decoded.
+        max_pixels: Largest image that is decoded.
     """
 
     max_body: Count = _MAX_BODY

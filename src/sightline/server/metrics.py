@@ -13,17 +13,17 @@ _BATCH = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 
 COUNTERS = {
     "sightline_requests_total": "Requests that were answered, by path, method and status.",
-    "sightline_refused_total": "Requests and pictures that were refused, by reason.",
-    "sightline_images_total": "Pictures that were answered, by model and status.",
+    "sightline_refused_total": "Requests and images that were refused, by reason.",
+    "sightline_images_total": "Images that were answered, by model and status.",
     "sightline_worker_restarts_total": "Worker processes that were replaced, by model and reason.",
 }
 HISTOGRAMS = {
     "sightline_request_seconds": ("From the first byte of a request to the last of its answer.", _SECONDS),
     "sightline_predict_seconds": ("Time of a batch in a worker: decoding, model, answers.", _SECONDS),
-    "sightline_batch_size": ("Pictures in a batch.", _BATCH),
+    "sightline_batch_size": ("Images in a batch.", _BATCH),
 }
 GAUGES = {
-    "sightline_queue_length": "Pictures that wait.",
+    "sightline_queue_length": "Images that wait.",
     "sightline_workers_ready": "Worker processes that can predict.",
     "sightline_resident_bytes": "Memory of the process that speaks HTTP.",
 }

@@ -60,7 +60,7 @@ def validate(answers: Sequence[JobResult]) -> None:
             raise RequestError(answer.status, answer.reason, answer.message)
     if all(answer.status != 200 for answer in answers):
         first, n = answers[0], len(answers)
-        text = first.message if n == 1 else f"None of {n} pictures can be used. The first: {first.message}"
+        text = first.message if n == 1 else f"None of {n} images can be used. The first: {first.message}"
         raise RequestError(first.status, first.reason, text)
 
 

@@ -31,9 +31,9 @@ _WHY = {
     405: "There is no such method here.",
     406: "None of the forms there are is accepted.",
     408: "The request came too slowly.",
-    413: "Too many bytes, pictures or pixels.",
-    415: "Not a picture that is read, or another content type.",
-    422: "A picture is empty, cut off or damaged.",
+    413: "Too many bytes, images or pixels.",
+    415: "Not an image that is read, or another content type.",
+    422: "An image is empty, cut off or damaged.",
     500: "The model failed, or its process ended; it is replaced.",
     503: "Too much to do, starting, or stopping; Retry-After says when to try again.",
     504: "Prediction took too long.",
@@ -130,7 +130,7 @@ PREDICTED: Json = {
         },
     },
 }
-PICTURES: Json = {"image/jpeg": {"schema": _BINARY}, "image/png": {"schema": _BINARY}}
+DRAWN: Json = {"image/jpeg": {"schema": _BINARY}, "image/png": {"schema": _BINARY}}
 
 _TENSOR: Json = {
     "type": "object",
@@ -144,7 +144,7 @@ _TENSOR: Json = {
     },
 }
 _COUNT: Json = {"type": "integer", "minimum": 1}
-_PICTURES: Json = {
+_IMAGES: Json = {
     "type": "object",
     "required": ["name", "shape", "datatype"],
     "properties": {
@@ -152,7 +152,7 @@ _PICTURES: Json = {
         "name": {"const": "images"},
         "datatype": {"const": "UINT8"},
         "shape": {"type": "array", "items": _COUNT, "minItems": 4, "maxItems": 4,
-                  "description": "Pictures, and the channels, height and width that the model takes."},
+                  "description": "Images, and the channels, height and width that the model takes."},
         "data": {"type": "array", "description": "As many numbers from 0 to 255 as the shape says, flat or "
                                                  "nested; or bytes behind the JSON."},
     },
@@ -168,7 +168,7 @@ INFER: Json = {
                     "properties": {
                         "id": {"type": "string"},
                         "parameters": {"type": "object"},
-                        "inputs": {"type": "array", "items": _PICTURES, "minItems": 1, "maxItems": 1},
+                        "inputs": {"type": "array", "items": _IMAGES, "minItems": 1, "maxItems": 1},
                         "outputs": {"type": "array", "items": {"type": "object", "required": ["name"]}},
                     },
                 }

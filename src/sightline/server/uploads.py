@@ -14,7 +14,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from sightline.server.request_error import RequestError
 
 WANTED = (
-    "Send multipart/form-data with files, one picture as image/* or application/octet-stream, or "
+    "Send multipart/form-data with files, one image as image/* or application/octet-stream, or "
     'application/json with {"image": BASE64} or {"images": [BASE64, ...]}.'
 )
 _NAME = 200  # letters of a file name that are told back
@@ -42,7 +42,7 @@ def uploads(headers: Mapping[str, str], body: bytes, most: int) -> list[Upload]:
     """
     if headers.get("content-encoding", "identity").lower() not in ("", "identity"):
         raise RequestError(
-            415, "content-encoding", "Compressed requests are not taken; send pictures as they are."
+            415, "content-encoding", "Compressed requests are not taken; send images as they are."
         )
     kind, options = parse_options_header(headers.get("content-type", "").encode("latin-1", "replace"))
     kind = kind.lower()  # as older versions of python-multipart leave it
@@ -57,11 +57,11 @@ def uploads(headers: Mapping[str, str], body: bytes, most: int) -> list[Upload]:
             "Accept-Post": "multipart/form-data, image/*, application/octet-stream, application/json",
         })  # fmt: skip
     if not files:
-        raise RequestError(422, "no-picture", f"The request holds no picture. {WANTED}")
+        raise RequestError(422, "no-image", f"The request holds no image. {WANTED}")
     for upload in files:
         if not upload.content:
             which = f" '{upload.name}'" if upload.name else ""
-            raise RequestError(422, "empty", f"The picture{which} is empty: 0 bytes were sent.")
+            raise RequestError(422, "empty", f"The image{which} is empty: 0 bytes were sent.")
     return files
 
 
@@ -96,9 +96,7 @@ class _Reader:
 
     def begin(self) -> None:
         if len(self.found) >= self.most:
-            raise RequestError(
-                413, "too-many", f"A request holds at most {self.most} pictures (--max-images)."
-            )
+            raise RequestError(413, "too-many", f"A request holds at most {self.most} images (--max-images).")
         self._part = _Part()
 
     def header_name(self, data: bytes, start: int, end: int) -> None:
@@ -149,9 +147,9 @@ def _encoded(body: bytes, most: int) -> list[Upload]:
     """Images of a JSON document, as base64 (RFC 4648) or as data URLs (RFC 2397)."""
     # Before it is parsed: objects and short texts would take many times the memory of the body.
     if body.count(b"{") + body.count(b"[") > 2:
-        raise RequestError(422, "json", f"A picture in JSON is a text in base64. {WANTED}")
-    if body.count(b",") > 2 * most + 2:  # one between pictures, one in a data URL
-        raise RequestError(413, "too-many", f"A request holds at most {most} pictures (--max-images).")
+        raise RequestError(422, "json", f"An image in JSON is a text in base64. {WANTED}")
+    if body.count(b",") > 2 * most + 2:  # one between images, one in a data URL
+        raise RequestError(413, "too-many", f"A request holds at most {most} images (--max-images).")
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
@@ -160,9 +158,9 @@ def _encoded(body: bytes, most: int) -> list[Upload]:
         raise RequestError(422, "json", f"The JSON holds one of 'image' and 'images', and no more. {WANTED}")
     texts = document["images"] if "images" in document else [document["image"]]
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        raise RequestError(422, "json", f"A picture in JSON is a text in base64. {WANTED}")
+        raise RequestError(422, "json", f"An image in JSON is a text in base64. {WANTED}")
     if len(texts) > most:
-        raise RequestError(413, "too-many", f"A request holds at most {most} pictures (--max-images).")
+        raise RequestError(413, "too-many", f"A request holds at most {most} images (--max-images).")
     return [Upload("", _decoded(text, n)) for n, text in enumerate(texts)]
 
 
@@ -173,4 +171,4 @@ def _decoded(text: str, number: int) -> bytes:
     try:
         return base64.b64decode(text.encode("ascii").translate(None, b" \t\r\n"), validate=True)
     except ValueError:
-        raise RequestError(422, "base64", f"Picture {number} is no base64 as RFC 4648 says it.") from None
+        raise RequestError(422, "base64", f"Image {number} is no base64 as RFC 4648 says it.") from None

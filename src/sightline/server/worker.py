@@ -95,7 +95,7 @@ def answers(session: Any, jobs: Sequence[Job], spec: WorkerConfig) -> list[JobRe
             else:
                 pixels, stored = job.content, job.content.shape[1:]
             groups.setdefault(pixels.shape, []).append((i, pixels, stored))
-        except Exception as error:  # one bad picture must not cost the others
+        except Exception as error:  # one bad image must not cost the others
             answers[i] = trouble(error)
     for shape, group in groups.items():
         at_once = max(1, PIXELS_AT_ONCE // (shape[1] * shape[2]))
@@ -109,11 +109,11 @@ def answers(session: Any, jobs: Sequence[Job], spec: WorkerConfig) -> list[JobRe
 def trouble(error: Exception) -> JobResult:
     """Convert an exception to an `JobResult`."""
     if isinstance(error, UnreadableImage):
-        message = f"The picture {error.detail}."[:400]
+        message = f"The image {error.detail}."[:400]
         return JobResult(status=STATUS.get(error.reason, 422), reason=error.reason, message=message)
     if isinstance(error, MemoryError):
-        return JobResult(status=413, reason="memory", message="There is not enough memory for this picture.")
-    what = f"The model could not be run on this picture ({type(error).__name__})."
+        return JobResult(status=413, reason="memory", message="There is not enough memory for this image.")
+    what = f"The model could not be run on this image ({type(error).__name__})."
     return JobResult(status=500, reason="failed", message=what)
 
 

@@ -69,7 +69,7 @@ def _image_size(scan: Scan, recipe: Recipe, card: ModelCard) -> tuple[int, int]:
     size = (recipe.size, recipe.size) if recipe.size is not None else card.size or data_size
     if (
         card.stride > 1 and recipe.resize == "letterbox"
-    ):  # the long side as asked, in the shape of most pictures
+    ):  # the long side as asked, in the shape of most images
         scale = max(size) / max(data_size)
         height, width = (math.ceil(scale * side / card.stride) * card.stride for side in data_size)
         size = height, width

@@ -328,7 +328,7 @@ def _resolved(
     largest = int(max(scan.height.max(), scan.width.max()))
     photos = largest > SMALL_SIDE
     side = 128
-    if card.stride > 1:  # things in the picture must stay large enough to be found
+    if card.stride > 1:  # things in the image must stay large enough to be found
         side = recipe.tile_size or min(largest, task_card.default_max_size)
     follows: dict[str, Any] = {
         "epochs": 100_000 if recipe.time else int(np.clip(round(300_000 / n), 8, 60)),

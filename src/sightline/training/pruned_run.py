@@ -18,7 +18,7 @@ from sightline.training.arguments import TrainArguments
 from sightline.training.plan import Plan
 
 INPUT_SETTINGS = ("size", "resize", "tile_size")
-"""Settings of the recipe that say how pictures are seen; the run's own where none are asked for."""
+"""Settings of the recipe that say how images are seen; the run's own where none are asked for."""
 
 
 def asked_for(arguments: TrainArguments) -> TrainArguments:

@@ -15,7 +15,7 @@ from sightline.errors import UsageError
 from sightline.training.plan import Plan
 
 FILE = "learnt.json"
-"""In a run: digests of the pictures that it was trained on ("train"), that what it began with was ("before"),
+"""In a run: digests of the images that it was trained on ("train"), that what it began with was ("before"),
 that any of them chose weights by ("chosen"); and test images that what it began with chose by ("told")."""
 
 
@@ -78,7 +78,7 @@ def unseen(plan: Plan, source: Path, option: str) -> list[str]:
         )  # copies across this split are a finding of the check
         learnt = _learnt(run) - own_digests
         certain = [item for item, digest in _digests(held).items() if digest in learnt]
-    else:  # a run of before pictures were written down
+    else:  # a run of before images were written down
         same = Run.open(run).record.data.fingerprint == plan.dataset.fingerprint()
         certain = overlapping if same else []
     if certain:
@@ -90,7 +90,7 @@ def unseen(plan: Plan, source: Path, option: str) -> list[str]:
     if overlapping:
         sentences.append(
             f"{_some(overlapping, held)} have names of images that {option} {source} was trained on, and "
-            "other bytes. Where they are the same pictures, the scores are too good."
+            "other bytes. Where they are the same images, the scores are too good."
         )
     test = plan.part("test")
     if chosen := _chosen(test, run):

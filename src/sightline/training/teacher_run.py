@@ -67,7 +67,7 @@ def fits(plan: Plan, path: Path, card: Mapping[str, Any], option: str) -> None:
             f"{option} {path} was trained for task '{card['settings']['task']}', this is "
             f"'{plan.task.card.name}'. Name a run of this task."
         )
-    for name, what in (("classes", "classes"), ("outputs", "numbers"), ("channels", "channels of pictures"),
+    for name, what in (("classes", "classes"), ("outputs", "numbers"), ("channels", "channels of images"),
                        ("multilabel", "several labels an image")):  # fmt: skip
         if theirs[name] != own_info[name]:
             names_of_both = [

@@ -1,4 +1,4 @@
-"""A model that is hardly trained, pictures, and one local Ray of two workers for all tests."""
+"""A model that is hardly trained, images, and one local Ray of two workers for all tests."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def images(tmp_path: Path) -> Path:
-    """A folder of 11 pictures, one that is cut off, a stack of two pages, and a file that is no picture."""
-    folder, rng = tmp_path / "pictures", np.random.default_rng(0)
+    """A folder of 11 images, one that is cut off, a stack of two pages, and a file that is no image."""
+    folder, rng = tmp_path / "images", np.random.default_rng(0)
     (folder / "deep").mkdir(parents=True)
     arrays = rng.integers(0, 255, (13, 40, 40, 3), dtype=np.uint8)
     for i, array in enumerate(arrays[:11]):
@@ -46,7 +46,7 @@ def images(tmp_path: Path) -> Path:
         folder / "stack.tif", save_all=True, append_images=[Image.fromarray(arrays[12])]
     )
     (folder / "bad.png").write_bytes((folder / "00.png").read_bytes()[:60])
-    (folder / "notes.txt").write_text("no picture")
+    (folder / "notes.txt").write_text("no image")
     return folder
 
 

@@ -88,7 +88,7 @@ def test_a_worker_that_ends_costs_no_block_and_one_that_ends_it_each_time_is_lef
     assert "given out again" in capfd.readouterr().err
 
 
-def test_a_picture_that_kills_its_worker_is_a_row_with_an_error(
+def test_an_image_that_kills_its_worker_is_a_row_with_an_error(
     run: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def without(blocks: Any, there: Cluster, make: Any, shared: Any, settings: Any, *, gpu: bool) -> Any:

@@ -125,11 +125,11 @@ def test_each_input_is_taken_once(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(images.parent)
-    assert len(inputs_of(["pictures", "./pictures/00.png", str(images)]).found) == 13
+    assert len(inputs_of(["images", "./images/00.png", str(images)]).found) == 13
     assert "more than once" in capfd.readouterr().err
     twice = table(tmp_path / "t.parquet", {"path": ["a.png", "b.png", "a.png"]})
     assert list(inputs_of([twice]).found) == ["a.png", "b.png"]
-    assert "1 rows name a picture again" in capfd.readouterr().err
+    assert "1 rows name an image again" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_each_input_is_taken_once(
     [
         ({"id": ["a", "a"], "path": ["x.png", "y.png"]}, "two rows have the id 'a'"),
         ({"id": ["a", None], "path": ["x.png", "y.png"]}, "row 1 of row group 0 has no id"),
-        ({"picture": [b"1", b"2"]}, "Add a column 'id'"),
+        ({"image": [b"1", b"2"]}, "Add a column 'id'"),
         ({"id": ["a"], "one": [b"1"], "two": [b"2"]}, "which column"),
         ({"number": [1, 2]}, "no column holds paths"),
         ({"id": pa.array([], pa.string()), "path": pa.array([], pa.string())}, "has no rows|no column holds"),
@@ -161,7 +161,7 @@ def test_sources_that_cannot_be_are_refused(images: Path, tmp_path: Path) -> Non
         ([good, good], DataError, "in another table too"),
         (["s3://bucket/folder"], UsageError, "SIGHTLINE_OFFLINE"),
         (["http://host/a.png"], UsageError, "address"),
-        ([(tmp_path / "empty").as_uri()], UsageError, "no pictures"),
+        ([(tmp_path / "empty").as_uri()], UsageError, "no images"),
         ([(tmp_path / "nowhere").as_uri()], UsageError, "cannot be listed"),
         ([], UsageError, "nothing to predict"),
     ]

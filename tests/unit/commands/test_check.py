@@ -30,7 +30,7 @@ def test_sound_folder(photos: Path) -> None:
     checked = sl.check(str(photos))
     assert checked.exit_code == 0
     assert checked.n == 50
-    assert [(c["name"], c["pictures"]) for c in checked.classes] == [("cat", 25), ("dog", 25)]
+    assert [(c["name"], c["images"]) for c in checked.classes] == [("cat", 25), ("dog", 25)]
     assert checked.figures()[0].rows[1][:3] == [1, 1, "dog"]  # type: ignore[union-attr]
 
 

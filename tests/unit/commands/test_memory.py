@@ -1,4 +1,4 @@
-"""Pictures in memory are what files of the same content are; everything else is refused by its name."""
+"""Images in memory are what files of the same content are; everything else is refused by its name."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_a_range_of_values_holds_in_memory_as_in_a_file() -> None:
 
 
 @pytest.mark.parametrize("array", [RGB, ALPHA, GRAY, DEEP], ids=["rgb", "rgba", "grey", "16 bits"])
-def test_an_array_a_pillow_picture_and_bytes_are_what_the_file_is(array: np.ndarray) -> None:
+def test_an_array_a_pillow_image_and_bytes_are_what_the_file_is(array: np.ndarray) -> None:
     content = png(array)
     wanted = decode(content)
     with Image.open(io.BytesIO(content)) as opened:
@@ -88,7 +88,7 @@ def test_tensors_have_their_channels_first() -> None:
     assert np.array_equal(seen(torch.from_numpy(GRAY))[0], GRAY[..., None])
 
 
-def test_exif_of_a_pillow_picture_is_applied(tmp_path: Path) -> None:
+def test_exif_of_a_pillow_image_is_applied(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     for name in ("a.jpg", "a.png", "a.tif"):
@@ -101,7 +101,7 @@ def test_exif_of_a_pillow_picture_is_applied(tmp_path: Path) -> None:
 
 def test_a_list_may_hold_all_of_them_and_a_bad_one_costs_only_itself(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(png(RGB))
-    mixed = [RGB, str(tmp_path / "a.png"), tmp_path / "a.png", png(RGB), b"no picture", Image.fromarray(RGB)]
+    mixed = [RGB, str(tmp_path / "a.png"), tmp_path / "a.png", png(RGB), b"no image", Image.fromarray(RGB)]
     result = list(predictor().predict(mixed))
     assert [bool(first.error) for first in result] == [False, False, False, False, True, False]
     assert [first.id for first in result] == [
@@ -136,6 +136,6 @@ def test_a_list_may_hold_all_of_them_and_a_bad_one_costs_only_itself(tmp_path: P
         ([], "nothing to predict"),
     ],
 )
-def test_what_is_no_picture_is_refused_by_its_name(value: Any, words: str) -> None:
+def test_what_is_no_image_is_refused_by_its_name(value: Any, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         Sources(value)

@@ -32,7 +32,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Predic
 
 
 def photos(root: Path, *lefts: int | None) -> Path:
-    """Pictures of twice the model's size, with the square at 2 * left, or without."""
+    """Images of twice the model's size, with the square at 2 * left, or without."""
     root.mkdir(parents=True, exist_ok=True)
     for i, x in enumerate(lefts):
         image = still(0 if x is None else x, i)
@@ -119,7 +119,7 @@ def test_weak_boxes_and_other_classes_are_hidden(run: Callable[..., Any], tmp_pa
         run("p", min_score=50)
 
 
-def test_json_lines_hold_every_picture_and_every_box_on_request(
+def test_json_lines_hold_every_image_and_every_box_on_request(
     run: Callable[..., Any], tmp_path: Path
 ) -> None:
     run(photos(tmp_path / "p", 5, None), out=Path("o.jsonl"), min_score=0.0)
@@ -192,7 +192,7 @@ def test_labels_that_are_there_are_not_overwritten(run: Callable[..., Any], tmp_
         run("p", out=Path("other"), to="yolo")
 
 
-def test_a_film_is_pictures_with_a_number(run: Callable[..., Any], tmp_path: Path) -> None:
+def test_a_film_is_images_with_a_number(run: Callable[..., Any], tmp_path: Path) -> None:
     film(tmp_path / "film.mp4")
     result = run("film.mp4", out=Path("o.csv"))
     assert (result.total, result.errors) == (60, [])
@@ -220,7 +220,7 @@ def test_a_damaged_film_gives_its_frames_and_an_error(run: Callable[..., Any], t
     assert run("text.mp4").errors[0][0] == "text.mp4"
 
 
-def test_annotated_pictures_and_films(run: Callable[..., Any], tmp_path: Path) -> None:
+def test_annotated_images_and_films(run: Callable[..., Any], tmp_path: Path) -> None:
     from sightline.data.io.video import Video
 
     photos(tmp_path / "p", 5, None)
@@ -239,7 +239,7 @@ def test_annotated_pictures_and_films(run: Callable[..., Any], tmp_path: Path) -
     assert len(list(video)) == 10
 
 
-def test_drawn_pictures_keep_the_folders_of_their_sources(run: Callable[..., Any], tmp_path: Path) -> None:
+def test_drawn_images_keep_the_folders_of_their_sources(run: Callable[..., Any], tmp_path: Path) -> None:
     photos(tmp_path / "s" / "a", 5)
     photos(tmp_path / "s" / "b", 40)
     Image.new("RGB", (9, 9)).save(tmp_path / "s" / "b" / "0.bmp")
@@ -286,7 +286,7 @@ def test_what_is_left_out_is_said(
     result = run("p")
     assert (result.total, result.exit_code, result.hidden) == (1, 0, 3)
     assert result.left_out == {".txt": 2, ".json": 1}
-    assert "3 files that are no pictures were left out (2 .txt, 1 .json)" in capsys.readouterr().err
+    assert "3 files that are no images were left out (2 .txt, 1 .json)" in capsys.readouterr().err
     assert result.to_json()["left_out"] == {".txt": 2, ".json": 1}
 
 
@@ -369,7 +369,7 @@ def test_forms_are_told_by_the_ending_or_by_name(run: Callable[..., Any], tmp_pa
         run("p", out=Path("table.xlsx"))
     with pytest.raises(UsageError, match="--out"):
         run("p", to="csv")
-    with pytest.raises(UsageError, match=r"pictures, .*csv, "):
+    with pytest.raises(UsageError, match=r"images, .*csv, "):
         run("p", out=Path("o"), to="vox")
 
 

@@ -171,7 +171,7 @@ def test_boxes(form: str, scenes: Callable, tmp_path: Path) -> None:
     assert called(data) == called(dataset)
 
 
-def test_class_maps_with_their_pictures(scenes: Callable, tmp_path: Path) -> None:
+def test_class_maps_with_their_images(scenes: Callable, tmp_path: Path) -> None:
     target = scenes("masks").targets
     answer(tmp_path, "voc-segmentation")
     result = open_data(tmp_path / "labels", target_type="masks").targets
@@ -180,7 +180,7 @@ def test_class_maps_with_their_pictures(scenes: Callable, tmp_path: Path) -> Non
 
 def test_what_cannot_be_written_is_refused(scenes: Callable, tmp_path: Path) -> None:
     scenes("boxes")
-    with pytest.raises(UsageError, match=r"--to is one of pictures, .*csv, .*label-studio.*Received 'cvta'"):
+    with pytest.raises(UsageError, match=r"--to is one of images, .*csv, .*label-studio.*Received 'cvta'"):
         answer(tmp_path, "cvta")
     (tmp_path / "labels").mkdir()
     (tmp_path / "labels/mine.txt").write_text("truth")
@@ -189,7 +189,7 @@ def test_what_cannot_be_written_is_refused(scenes: Callable, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("form", ["boxes", "cvat", "voc"])
-def test_pictures_of_equal_names_keep_their_folders_in_theirs(
+def test_images_of_equal_names_keep_their_folders_in_theirs(
     form: str, scenes: Callable, tmp_path: Path
 ) -> None:
     """So that whoever corrects them knows which they are."""

@@ -153,7 +153,7 @@ def test_objects_are_chosen_with_their_masks() -> None:
     assert both.boxed().masks is None
 
 
-def test_a_mask_beyond_the_picture_is_cut() -> None:
+def test_a_mask_beyond_the_image_is_cut() -> None:
     masks = CroppedMasks(torch.tensor([[2, 1]]), (CompressedMaps.of(np.ones((3, 3), dtype=np.uint8)),))
     assert masks.dense(3, 4)[0].int().tolist() == [[0, 0, 0, 0], [0, 0, 1, 1], [0, 0, 1, 1]]
 

@@ -1,4 +1,4 @@
-"""Pictures as the network takes them: the same numbers however they lie in memory, and none is changed."""
+"""Images as the network takes them: the same numbers however they lie in memory, and none is changed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def normalized(images: Tensor) -> Tensor:
     [BYTES, LAST, BYTES[:, :, ::2, 1:], BYTES.float() / 255, LAST.float() / 255],
     ids=["rows", "channels-last", "part", "floats", "floats-channels-last"],
 )
-def test_pictures_are_normalized_and_stay_as_they_are(images: Tensor) -> None:
+def test_images_are_normalized_and_stay_as_they_are(images: Tensor) -> None:
     before = images.clone()
     share = images.double() / (255 if images.dtype == torch.uint8 else 1)
     expected = (share - MEAN.double()) / STD.double()
@@ -33,7 +33,7 @@ def test_pictures_are_normalized_and_stay_as_they_are(images: Tensor) -> None:
     assert torch.equal(images, before)
 
 
-def test_gradients_reach_pictures_given_as_floats() -> None:
+def test_gradients_reach_images_given_as_floats() -> None:
     images = (BYTES.float() / 255).requires_grad_()
     normalized(images).sum().backward()
     assert images.grad is not None

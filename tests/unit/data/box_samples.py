@@ -20,7 +20,7 @@ from sightline.data.parsing.options import ReadOptions
 Box = tuple[str, float, float, float, float]
 
 
-def picture(path: Path, height: int = 30, width: int = 40, value: int = 7) -> Path:
+def write_image(path: Path, height: int = 30, width: int = 40, value: int = 7) -> Path:
     """Write a PNG of one value."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(encode_png(np.full((height, width, 1), value, np.uint8)))
@@ -39,7 +39,7 @@ def sure(format: str, source: Path) -> float:
 
 
 def boxes(data: Dataset) -> dict[str, list[Box]]:
-    """Class name and corners of each box, by the picture's name without folder and ending."""
+    """Class name and corners of each box, by the image's name without folder and ending."""
     assert data.classes is not None
     result = {}
     for i, item in enumerate(data.ids):
@@ -62,7 +62,7 @@ def made(
     size: tuple[int, int] = (30, 40),
     **more: torch.Tensor,
 ) -> Dataset:
-    """A data set in memory: for each picture its boxes as class index and corners."""
+    """A data set in memory: for each image its boxes as class index and corners."""
     flat = [box for row in rows for box in row]
     n = len(rows)
     pixels = np.random.default_rng(0).integers(0, 255, (n, *size, 3)).astype(np.uint8)

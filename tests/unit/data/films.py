@@ -13,7 +13,7 @@ HEIGHT, WIDTH = 96, 128
 
 
 def still(x: int, seed: int = 0) -> np.ndarray:
-    """A dark picture with an orange square whose left edge is at x, 30 pixels from the top."""
+    """A dark image with an orange square whose left edge is at x, 30 pixels from the top."""
     image = np.random.default_rng(seed).integers(0, 40, (HEIGHT, WIDTH, 3), dtype=np.uint8)
     image[30 : 30 + SIDE, x : x + SIDE] = (250, 90, 10)
     return image

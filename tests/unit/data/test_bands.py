@@ -108,6 +108,6 @@ def test_values_keep_their_precision_on_the_way_to_the_model(tmp_path: Path) -> 
     assert pixels.dtype == "float32"
     scaled = pixels.spanned((20_000, 20_239)).read(0)
     np.testing.assert_array_equal(np.rint(scaled * 239 + 20_000), image)  # neighbouring levels stay apart
-    picture = shown(pixels, 0)
-    assert (picture.shape, picture.dtype) == ((6, 8, 3), np.uint8)
-    assert int(picture.max()) - int(picture.min()) == 255  # though they fill 0.4 % of the range of the type
+    displayed = shown(pixels, 0)
+    assert (displayed.shape, displayed.dtype) == ((6, 8, 3), np.uint8)
+    assert int(displayed.max()) - int(displayed.min()) == 255  # though they fill 0.4 % of the range

@@ -23,7 +23,7 @@ def test_tiles_of_a_map_are_the_map(height: int, width: int, side: int, seed: in
     assert IGNORE_INDEX not in joined.map(0)
 
 
-def test_pictures_of_two_sizes_are_not_mixed_up() -> None:
+def test_images_of_two_sizes_are_not_mixed_up() -> None:
     whole = SemanticMasks.of([np.full((20, 30), 1), np.full((45, 10), 2)])
     tiles = tile_windows(whole.sizes, 16)
     joined = tiles.join(whole[tiles.owner].warp(tiles.places(), tiles.sizes))

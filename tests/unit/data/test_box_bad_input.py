@@ -13,7 +13,7 @@ from sightline.core.dataset import Classes
 from sightline.core.report import Finding
 from sightline.data.open import open_data
 from sightline.errors import DataError, SightlineError
-from tests.unit.data.box_samples import boxes, opened, picture, problems, sure
+from tests.unit.data.box_samples import boxes, opened, problems, sure, write_image
 
 BOMB = '<!DOCTYPE a [<!ENTITY x "ha"><!ENTITY y "&x;&x;&x;">]>'
 FETCH = '<!DOCTYPE a SYSTEM "file:///etc/hostname">'
@@ -43,7 +43,7 @@ def box(image: Any, corners: Any, category: Any = 7, number: int = 1) -> dict[st
 
 
 def yolo(root: Path, text: str | bytes, names: str = "[cat, dog]") -> Path:
-    picture(root / "images/a.png")
+    write_image(root / "images/a.png")
     (root / "labels").mkdir(exist_ok=True)
     (root / "labels/a.txt").write_bytes(text if isinstance(text, bytes) else text.encode())
     (root / "data.yaml").write_text(f"train: images\nnames: {names}\n")
@@ -51,7 +51,7 @@ def yolo(root: Path, text: str | bytes, names: str = "[cat, dog]") -> Path:
 
 
 def test_boxes_that_cannot_be_used_are_left_out_and_named(tmp_path: Path) -> None:
-    picture(tmp_path / "a.png")
+    write_image(tmp_path / "a.png")
     bad = [[1, 1, 0, 5], [1, 1, 5, -5], [1, float("nan"), 5, 5], [1, 1, 1e300, 5], [1, 1, 10**400, 5]]
     rows = [box(1, corners) for corners in [[2, 2, 5, 5], *bad]]
     data = opened("coco", coco(tmp_path, [image(1, "a.png")], rows))
@@ -64,9 +64,9 @@ def test_boxes_that_cannot_be_used_are_left_out_and_named(tmp_path: Path) -> Non
     assert all("a.png" in item for item in reported["boxes-not-finite"].items)
 
 
-def test_pictures_that_are_not_there_and_boxes_of_pictures_that_are_not_listed(tmp_path: Path) -> None:
-    picture(tmp_path / "a.png")
-    picture(tmp_path / "sub/b.png")
+def test_images_that_are_not_there_and_boxes_of_images_that_are_not_listed(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.png")
+    write_image(tmp_path / "sub/b.png")
     images = [image(1, "a.png"), image(2, "gone.png")]
     rows = [box(1, [1, 1, 5, 5]), box(2, [1, 1, 5, 5]), box(2, [2, 2, 5, 5]), box(99, [1, 1, 5, 5], number=4)]
     path = coco(tmp_path, images, rows)
@@ -80,13 +80,13 @@ def test_pictures_that_are_not_there_and_boxes_of_pictures_that_are_not_listed(t
     beside = problems(opened("coco", tmp_path))["images-not-listed"]
     assert said(beside) == ("info", ("sub/b.png",))
     (tmp_path / "a.png").unlink()
-    with pytest.raises(DataError, match=r"none of the 2 pictures .* is there .*a\.png"):
+    with pytest.raises(DataError, match=r"none of the 2 images .* is there .*a\.png"):
         opened("coco", path)
 
 
 def test_coco_ids_that_repeat_or_are_unknown(tmp_path: Path) -> None:
     for name in "abc":
-        picture(tmp_path / f"{name}.png")
+        write_image(tmp_path / f"{name}.png")
     images = [image(1, "a.png"), image(1, "b.png"), image(3, "c.png"), image(4, "c.png")]
     images += [{"id": 5}, "no image", image(3, "c.png")]
     rows = [box(1, [1, 1, 5, 5]), box(3, [1, 1, 5, 5]), box(4, [2, 2, 5, 5]), box(3, [1, 1, 5, 5], 8)]
@@ -128,9 +128,9 @@ def test_json_that_is_no_coco_is_refused_by_name(tmp_path: Path, text: str, matc
         opened("label_studio", tmp_path / "x.json")
 
 
-def test_a_picture_in_two_splits_is_told_and_used_once(tmp_path: Path) -> None:
-    picture(tmp_path / "a.png")
-    picture(tmp_path / "b.png")
+def test_an_image_in_two_splits_is_told_and_used_once(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.png")
+    write_image(tmp_path / "b.png")
     for split, name in (("train", "a.png"), ("val", "a.png"), ("test", "b.png")):
         coco(tmp_path, [image(1, name)], [box(1, [1, 1, 5, 5])]).rename(tmp_path / f"{split}.json")
     data = opened("coco", tmp_path)
@@ -144,14 +144,14 @@ def test_of_several_files_none_is_taken_by_guess(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"one\.json, two\.json.*Name the file"):
         opened("coco", tmp_path)
     for name in ("train", "test"):
-        picture(tmp_path / f"pictures/{name}/a.png")
-        picture(tmp_path / f"{name}/a.png")
+        write_image(tmp_path / f"images/{name}/a.png")
+        write_image(tmp_path / f"{name}/a.png")
     with pytest.raises(DataError, match="lie in"):
         opened("coco", coco(tmp_path, [image(1, "a.png")], []))
 
 
 def test_names_of_classes_must_agree_between_splits(tmp_path: Path) -> None:
-    picture(tmp_path / "a.png")
+    write_image(tmp_path / "a.png")
     for split, name in (("train", "cat"), ("val", "dog")):
         coco(tmp_path, [], [], [{"id": 1, "name": name}]).rename(tmp_path / f"{split}.json")
     with pytest.raises(DataError, match="category 1 is called 'dog' and, before that, 'cat'"):
@@ -161,7 +161,7 @@ def test_names_of_classes_must_agree_between_splits(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("head", "text"), [(BOMB, "&y;"), (FETCH, "")])
 @pytest.mark.parametrize("format", ["voc", "cvat"])
 def test_xml_bombs_are_refused(tmp_path: Path, format: str, head: str, text: str) -> None:
-    picture(tmp_path / "a.png")
+    write_image(tmp_path / "a.png")
     root = "annotation" if format == "voc" else "annotations"
     name = "a.xml" if format == "voc" else "annotations.xml"
     (tmp_path / name).write_text(f"<?xml version='1.0'?>{head}<{root}>{text}</{root}>")
@@ -180,10 +180,10 @@ def test_voc_files_that_are_cut_or_point_nowhere(tmp_path: Path) -> None:
     texts |= {"text": whole.format("x", 8), "none": whole.format("", 8)}
     for name, text in texts.items():
         if name != "alone":
-            picture(tmp_path / f"JPEGImages/{name}.png")
+            write_image(tmp_path / f"JPEGImages/{name}.png")
         (tmp_path / "Annotations").mkdir(exist_ok=True)
         (tmp_path / f"Annotations/{name}.xml").write_text(text)
-    picture(tmp_path / "JPEGImages/bare.png")
+    write_image(tmp_path / "JPEGImages/bare.png")
     data = open_data(tmp_path)
     assert boxes(data) == {"good": [("cat", 0, 1, 8, 9)], "text": [], "none": [], "bare": []}
     reported = problems(data)
@@ -221,11 +221,11 @@ def test_yolo_lines_that_cannot_be_used(tmp_path: Path, line: str, finding: str,
     assert len(data.read_findings) == 1
 
 
-def test_yolo_labels_without_pictures_and_pictures_without_labels(tmp_path: Path) -> None:
+def test_yolo_labels_without_images_and_images_without_labels(tmp_path: Path) -> None:
     yolo(tmp_path, "1 0.5 0.5 1 1\n")
-    picture(tmp_path / "images/b.png")
-    picture(tmp_path / "images/c.png")
-    picture(tmp_path / "more/d.png")
+    write_image(tmp_path / "images/b.png")
+    write_image(tmp_path / "images/c.png")
+    write_image(tmp_path / "more/d.png")
     (tmp_path / "labels/b.txt").write_text("")
     (tmp_path / "labels/x.txt").write_text("1 0.5 0.5 1 1\n")
     data = open_data(tmp_path)
@@ -237,9 +237,9 @@ def test_yolo_labels_without_pictures_and_pictures_without_labels(tmp_path: Path
     assert said(reported["images-not-listed"]) == ("info", ("more/d.png",))
 
 
-def test_yolo_files_that_are_no_text_and_pictures_that_cannot_be_read(tmp_path: Path) -> None:
+def test_yolo_files_that_are_no_text_and_images_that_cannot_be_read(tmp_path: Path) -> None:
     yolo(tmp_path, b"\xff\xfe\x00")
-    (tmp_path / "images/b.png").write_bytes(b"no picture")
+    (tmp_path / "images/b.png").write_bytes(b"no image")
     (tmp_path / "labels/b.txt").write_text("1 0.5 0.5 1 1\n")
     data = open_data(tmp_path)
     reported = problems(data)
@@ -262,7 +262,7 @@ def test_yolo_files_that_are_no_text_and_pictures_that_cannot_be_read(tmp_path: 
     ],
 )
 def test_data_yaml_that_cannot_be_understood(tmp_path: Path, text: str, match: str) -> None:
-    picture(tmp_path / "images/a.png")
+    write_image(tmp_path / "images/a.png")
     (tmp_path / "data.yaml").write_text(text)
     with pytest.raises(DataError, match=match):
         opened("yolo", tmp_path / "data.yaml")
@@ -277,7 +277,7 @@ def test_a_part_of_data_yaml_that_is_not_there(tmp_path: Path) -> None:
 
 def test_a_test_part_that_was_never_exported_stops_nothing(tmp_path: Path) -> None:
     yolo(tmp_path, "1 0.5 0.5 1 1\n")
-    picture(tmp_path / "valid/images/b.png")
+    write_image(tmp_path / "valid/images/b.png")
     (tmp_path / "valid/labels").mkdir()
     (tmp_path / "valid/labels/b.txt").write_text("1 0.5 0.5 1 1\n")
     text = "names: [cat, dog]\ntrain: images\nval: valid/images\ntest: ../test/images\n"
@@ -287,7 +287,7 @@ def test_a_test_part_that_was_never_exported_stops_nothing(tmp_path: Path) -> No
 
 def test_lost_label_files_are_a_warning_and_those_of_a_whole_part_an_error(tmp_path: Path) -> None:
     for name in ("train/a", "train/b", "val/c"):
-        picture(tmp_path / f"images/{name}.png")
+        write_image(tmp_path / f"images/{name}.png")
         (tmp_path / f"labels/{name}.txt").parent.mkdir(parents=True, exist_ok=True)
     for name in ("train/a", "val/c"):
         (tmp_path / f"labels/{name}.txt").write_text("0 0.5 0.5 1 1\n")
@@ -296,12 +296,12 @@ def test_lost_label_files_are_a_warning_and_those_of_a_whole_part_an_error(tmp_p
     (tmp_path / "labels/val/c.txt").unlink()
     reported = problems(open_data(tmp_path))
     assert said(reported["annotations-missing"])[0] == "error"
-    assert "no picture of val has one" in reported["annotations-missing"].message
+    assert "no image of val has one" in reported["annotations-missing"].message
 
 
 def test_yolo_folders_are_found_in_any_case_and_hidden_ones_are_not_read(tmp_path: Path) -> None:
-    picture(tmp_path / "Images/train/a.png")
-    picture(tmp_path / "Images/train/.ipynb_checkpoints/a-checkpoint.png")
+    write_image(tmp_path / "Images/train/a.png")
+    write_image(tmp_path / "Images/train/.ipynb_checkpoints/a-checkpoint.png")
     (tmp_path / "Labels/Train").mkdir(parents=True)
     (tmp_path / "Labels/Train/a.txt").write_text("1 0.5 0.5 1 1\n")
     (tmp_path / "data.yaml").write_text("names: [cat, dog]\ntrain: images/train\n")
@@ -312,7 +312,7 @@ def test_yolo_folders_are_found_in_any_case_and_hidden_ones_are_not_read(tmp_pat
 
 def test_rows_of_a_table_that_cannot_be_used(tmp_path: Path) -> None:
     for name in "ab":
-        picture(tmp_path / f"{name}.png")
+        write_image(tmp_path / f"{name}.png")
     rows = ["a.png,1,1,5,5,cat,train", "a.png,1,1,5,5,,train", "a.png,1,x,5,5,cat,train", "b.png,1,1,5,5",
             "gone.png,1,1,5,5,dog,test", "b.png,9,1,5,5,cat,holdout", "a.png,1,1,6,6,cat,test"]  # fmt: skip
     (tmp_path / "t.csv").write_text("path,xmin,ymin,xmax,ymax,class,split\n" + "\n".join(rows) + "\n")
@@ -328,7 +328,7 @@ def test_rows_of_a_table_that_cannot_be_used(tmp_path: Path) -> None:
 
 
 def test_tables_that_contradict_themselves_or_hold_no_boxes(tmp_path: Path) -> None:
-    picture(tmp_path / "a.png")
+    write_image(tmp_path / "a.png")
     head = "path,xmin,ymin,xmax,ymax,class,class_id\n"
     (tmp_path / "t.csv").write_text(head + "a.png,1,1,5,5,cat,1\na.png,1,1,5,5,cat,2\n")
     with pytest.raises(DataError, match=r"t\.csv line 3: class 'cat' has the id 2"):
@@ -344,7 +344,7 @@ def test_tables_that_contradict_themselves_or_hold_no_boxes(tmp_path: Path) -> N
 
 def test_label_studio_tasks_that_cannot_be_used(tmp_path: Path) -> None:
     for name in "abc":
-        picture(tmp_path / f"{name}.png")
+        write_image(tmp_path / f"{name}.png")
 
     def rectangle(labels: list[str], **more: Any) -> dict[str, Any]:
         value = {"x": 0, "y": 0, "width": 50, "height": 50, "rotation": 0, "rectanglelabels": labels, **more}
@@ -379,7 +379,7 @@ def test_label_studio_tasks_that_cannot_be_used(tmp_path: Path) -> None:
 
 
 def test_cvat_shapes_that_are_no_boxes_and_videos(tmp_path: Path) -> None:
-    picture(tmp_path / "a.png")
+    write_image(tmp_path / "a.png")
     corners = 'xtl="1" ytl="1" xbr="5" ybr="5"'
     shapes = f'<box label="cat" {corners}/><box label="cat" rotation="30" {corners}/><polygon points=""/>'
     shapes += f'<box label="emu" {corners}/>'
@@ -400,7 +400,7 @@ def test_cvat_shapes_that_are_no_boxes_and_videos(tmp_path: Path) -> None:
         open_data(tmp_path)
 
 
-def test_a_picture_with_5000_boxes(tmp_path: Path) -> None:
+def test_an_image_with_5000_boxes(tmp_path: Path) -> None:
     lines = [f"{i % 2} {(i % 100 + 0.5) / 100} {(i // 100 + 0.5) / 50} 0.01 0.02\n" for i in range(5000)]
     data = open_data(yolo(tmp_path, "".join(lines)))
     assert data.targets.counts.tolist() == [5000]

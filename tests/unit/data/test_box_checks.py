@@ -27,7 +27,7 @@ GOOD = [(0, 4.0, 4.0, 20.0, 20.0), (1, 10.0, 12.0, 38.0, 28.0)]
 
 
 def sound(n: int = 60) -> Dataset:
-    """Pictures with a cat and a dog each."""
+    """Images with a cat and a dog each."""
     return made([GOOD] * n, TWO)
 
 
@@ -36,7 +36,7 @@ def findings(data: Dataset) -> dict[str, Finding]:
 
 
 def planted(*boxes: tuple[int, float, float, float, float]) -> dict[str, Finding]:
-    """Findings on sound data with further boxes in the first picture."""
+    """Findings on sound data with further boxes in the first image."""
     return findings(made([[*GOOD, *boxes]] + [GOOD] * 59, TWO))
 
 
@@ -47,7 +47,7 @@ def test_sound_boxes_pass_every_check(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CHECKS.names())
-def test_findings_are_whole_and_no_picture_is_no_trouble(name: str) -> None:
+def test_findings_are_whole_and_no_image_is_no_trouble(name: str) -> None:
     bad = [
         (0, -9.0, 0.0, 5.0, 5.0),
         (5, 1.0, 1.0, 5.0, 5.0),
@@ -97,7 +97,7 @@ def test_boxes_at_the_edge_and_of_other_classes_are_sound() -> None:
     assert not [n for n in result if n.startswith("box")]
 
 
-def test_the_same_picture_with_other_boxes() -> None:
+def test_the_same_image_with_other_boxes() -> None:
     rows = [GOOD] * 60
     rows[7], rows[9] = GOOD[:1], GOOD[::-1]  # one box less; the same boxes in another order
     data = made(rows, TWO)
@@ -119,7 +119,7 @@ def test_many_tiny_boxes_are_a_warning() -> None:
     assert "(33.3%)" in result.message
 
 
-def test_pictures_of_another_size_than_annotated() -> None:
+def test_images_of_another_size_than_annotated() -> None:
     data = sound()
     sizes = data.targets.sizes.clone()
     sizes[3], sizes[5] = torch.tensor([40, 30]), torch.tensor([60, 80])
@@ -145,7 +145,7 @@ def test_no_box_to_train_with_is_an_error() -> None:
 
 
 def test_more_objects_than_the_score_judges_are_told_with_what_it_costs() -> None:
-    """240 of one class in each picture: a perfect answer scores 42 of 101 recalls."""
+    """240 of one class in each image: a perfect answer scores 42 of 101 recalls."""
     dense = [(0, 2 * (k % 20), 2 * (k // 20), 2 * (k % 20) + 2, 2 * (k // 20) + 2) for k in range(240)]
     result = findings(made([dense] * 4, TWO))["boxes-beyond-score"]
     assert (result.severity, result.count) == ("warning", 4)
@@ -155,7 +155,7 @@ def test_more_objects_than_the_score_judges_are_told_with_what_it_costs() -> Non
     assert "boxes-beyond-score" not in findings(made(halves, TWO))
 
 
-def test_a_picture_with_5000_boxes_is_told_and_checked_quickly() -> None:
+def test_an_image_with_5000_boxes_is_told_and_checked_quickly() -> None:
     grid = [(0, x / 5, y / 5, x / 5 + 4, y / 5 + 4) for x in range(100) for y in range(50)]
     result = planted(*grid)
     assert (result["many-boxes"].severity, result["many-boxes"].items) == ("info", ("p00",))
@@ -192,7 +192,7 @@ def test_repeated_boxes_are_those_that_all_pairs_show(
     assert _repeated(data, np.ones(len(boxes), dtype=bool)).tolist() == want
 
 
-def test_classes_are_counted_by_picture_and_by_box() -> None:
+def test_classes_are_counted_by_image_and_by_box() -> None:
     rows = [[(0, 1.0, 1.0, 9.0, 9.0), (0, 2.0, 2.0, 12.0, 9.0)]] * 40 + [GOOD] * 20
     data = made(rows, Classes(("cat", "dog", "emu"), (2, 4, 8)), ["train"] * 50 + ["test"] * 10)
     checked = describe(data, look(data)[1])

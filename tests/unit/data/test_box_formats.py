@@ -15,7 +15,7 @@ from PIL import Image
 from sightline.core.dataset import Classes
 from sightline.data.open import open_data
 from sightline.errors import DataError
-from tests.unit.data.box_samples import boxes, made, opened, picture, problems, sure
+from tests.unit.data.box_samples import boxes, made, opened, problems, sure, write_image
 
 
 def coco(path: Path, images: list[Any], annotations: list[Any], categories: list[Any]) -> Path:
@@ -53,7 +53,7 @@ def thing(name: str, *corners: float, more: str = "") -> str:
 
 def test_coco_as_given_out(tmp_path: Path) -> None:
     for split, number in (("train2017", 5), ("val2017", 9)):
-        picture(tmp_path / split / "1.png")  # the same file names in both splits
+        write_image(tmp_path / split / "1.png")  # the same file names in both splits
         more = {"area": 12.5, "segmentation": [[2, 3, 11, 3, 11, 21]]}
         rows = [annotation(1, number, 17, [1.5, 2, 10.25, 20], **more)]
         rows += [annotation(2, number, 3, [0, 0, 40, 30], area=900, iscrowd=1,
@@ -74,7 +74,7 @@ def test_coco_as_given_out(tmp_path: Path) -> None:
 
 def test_coco_with_the_file_in_each_split_folder_or_named_alone(tmp_path: Path) -> None:
     for split in ("train", "valid", "test"):
-        picture(tmp_path / split / f"{split}.png")
+        write_image(tmp_path / split / f"{split}.png")
         rows = [annotation(1, 0, 0, [1, 1, 3, 3], area=9)]
         file = tmp_path / split / "_annotations.coco.json"
         coco(file, [image(0, f"{split}.png")], rows, [{"id": 0, "name": "cat"}])
@@ -89,7 +89,7 @@ def test_coco_with_the_file_in_each_split_folder_or_named_alone(tmp_path: Path) 
 
 def test_coco_takes_the_folder_that_the_file_is_named_after(tmp_path: Path) -> None:
     for folder in ("images", "train2017", "val2017"):
-        picture(tmp_path / folder / "1.png")
+        write_image(tmp_path / folder / "1.png")
     file = coco(tmp_path / "annotations/instances_val2017.json", [image(1, "1.png")], [], CATS)
     assert list(open_data(file).ids) == ["../val2017/1.png"]
     assert any("val2017" in note for note in open_data(file).messages)
@@ -97,7 +97,7 @@ def test_coco_takes_the_folder_that_the_file_is_named_after(tmp_path: Path) -> N
 
 def test_voc_counts_from_1_as_its_kit_does(tmp_path: Path) -> None:
     for name, split in (("a", "train"), ("b", "val"), ("c", "test")):
-        picture(tmp_path / f"JPEGImages/{name}.png")
+        write_image(tmp_path / f"JPEGImages/{name}.png")
         box = thing("dog", 1, 1, 40, 30, more="<difficult>1</difficult><truncated>1</truncated>")
         part = "<part><name>head</name><bndbox><xmin>1</xmin></bndbox></part>"
         voc(tmp_path / f"Annotations/{name}.xml", thing("cat", 8, 9, 10, 12, more=part), box)
@@ -115,8 +115,8 @@ def test_voc_counts_from_1_as_its_kit_does(tmp_path: Path) -> None:
 
 
 def test_voc_with_a_coordinate_of_0_counts_from_0(tmp_path: Path) -> None:
-    voc(picture(tmp_path / "a.png").with_suffix(".xml"), thing("cat", 5, 6, 40, 30))
-    voc(picture(tmp_path / "b.png").with_suffix(".xml"), thing("cat", 3, 0, 9, 8))
+    voc(write_image(tmp_path / "a.png").with_suffix(".xml"), thing("cat", 5, 6, 40, 30))
+    voc(write_image(tmp_path / "b.png").with_suffix(".xml"), thing("cat", 3, 0, 9, 8))
     data = open_data(tmp_path)
     assert boxes(data) == {"a": [("cat", 5, 6, 40, 30)], "b": [("cat", 3, 0, 9, 8)]}
     assert any("counted from 0" in note for note in data.messages)
@@ -126,9 +126,9 @@ def test_voc_with_a_coordinate_of_0_counts_from_0(tmp_path: Path) -> None:
     assert boxes(open_data(tmp_path))["a"] == [("cat", -1, 5, 9, 8)]
 
 
-def test_voc_with_trainval_only_and_pictures_that_no_list_names(tmp_path: Path) -> None:
+def test_voc_with_trainval_only_and_images_that_no_list_names(tmp_path: Path) -> None:
     for name in "abc":
-        picture(tmp_path / f"JPEGImages/{name}.png")
+        write_image(tmp_path / f"JPEGImages/{name}.png")
         voc(tmp_path / f"Annotations/{name}.xml", thing("cat", 2, 2, 9, 8))
     (tmp_path / "ImageSets/Main").mkdir(parents=True)
     (tmp_path / "ImageSets/Main/trainval.txt").write_text("a\n")
@@ -146,7 +146,7 @@ def test_voc_with_trainval_only_and_pictures_that_no_list_names(tmp_path: Path) 
 def test_yolo_with_data_yaml(tmp_path: Path, names: str, layout: str) -> None:
     for split in ("train", "valid"):
         path = tmp_path / layout.format(split).removeprefix("../")
-        picture(path / f"{split}.png")
+        write_image(path / f"{split}.png")
         labels = Path(str(path).replace("images", "labels")) / f"{split}.txt"
         labels.parent.mkdir(parents=True)
         labels.write_text("1 0.5 0.5 0.25 0.2\n\n0 0.1 0.1 0.2 0.2\n")
@@ -160,9 +160,9 @@ def test_yolo_with_data_yaml(tmp_path: Path, names: str, layout: str) -> None:
         assert not data.read_findings
 
 
-def test_yolo_with_holes_in_the_ids_lists_of_pictures_and_a_test_part(tmp_path: Path) -> None:
+def test_yolo_with_holes_in_the_ids_lists_of_images_and_a_test_part(tmp_path: Path) -> None:
     for name in "abc":
-        picture(tmp_path / f"images/{name}.png")
+        write_image(tmp_path / f"images/{name}.png")
         (tmp_path / "labels").mkdir(exist_ok=True)
         (tmp_path / f"labels/{name}.txt").write_text("7 0.5 0.5 1 1\n")
     (tmp_path / "train.txt").write_text("./images/a.png\n")
@@ -178,7 +178,7 @@ def test_yolo_with_holes_in_the_ids_lists_of_pictures_and_a_test_part(tmp_path: 
 
 @pytest.mark.parametrize("folder", ["images", "."])
 def test_yolo_without_data_yaml(tmp_path: Path, folder: str) -> None:
-    picture(tmp_path / folder / "a.png")
+    write_image(tmp_path / folder / "a.png")
     (tmp_path / folder.replace("images", "labels")).mkdir(exist_ok=True)
     (tmp_path / folder.replace("images", "labels") / "a.txt").write_text("1 0.5 0.5 1 1\n")
     (tmp_path / "classes.txt").write_text("cat\ndog\n")
@@ -187,7 +187,7 @@ def test_yolo_without_data_yaml(tmp_path: Path, folder: str) -> None:
     assert boxes(opened("yolo", tmp_path)) == {"a": [("1", 0, 0, 40, 30)]}
 
 
-def test_yolo_takes_the_size_of_the_picture_as_it_is_seen(tmp_path: Path) -> None:
+def test_yolo_takes_the_size_of_the_image_as_it_is_seen(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     (tmp_path / "labels").mkdir()
     exif = Image.Exif()
@@ -209,7 +209,7 @@ def test_yolo_takes_the_size_of_the_picture_as_it_is_seen(tmp_path: Path) -> Non
     ],
 )
 def test_tables_of_boxes(tmp_path: Path, header: str, row: str) -> None:
-    picture(tmp_path / "images/a.png")
+    write_image(tmp_path / "images/a.png")
     (tmp_path / "t.csv").write_text(f"{header}\n{row.format('a.png')}\n{row.format('a.png')}\n")
     data = open_data(tmp_path / "t.csv")
     assert data.format == "boxes"
@@ -218,9 +218,9 @@ def test_tables_of_boxes(tmp_path: Path, header: str, row: str) -> None:
     assert not data.read_findings
 
 
-def test_tables_with_splits_groups_flags_ids_and_pictures_without_boxes(tmp_path: Path) -> None:
+def test_tables_with_splits_groups_flags_ids_and_images_without_boxes(tmp_path: Path) -> None:
     for name in "abc":
-        picture(tmp_path / f"{name}.png")
+        write_image(tmp_path / f"{name}.png")
     rows = "path,xmin,ymin,xmax,ymax,class,class_id,split,patient,difficult\n"
     rows += "a.png,1,1,5,5,dog,9,training,p1,0\na.png,2,2,6,6,cat,4,training,p1,1\n"
     rows += "b.png,1,1,5,5,cat,4,test,p2,0\nc.png,,,,,,,train,p3,\n"
@@ -235,9 +235,9 @@ def test_tables_with_splits_groups_flags_ids_and_pictures_without_boxes(tmp_path
     assert data.groups.tolist() == ["p1", "p2", "p3"]
 
 
-def test_boxes_stay_in_the_order_of_their_rows_also_where_pictures_take_turns(tmp_path: Path) -> None:
+def test_boxes_stay_in_the_order_of_their_rows_also_where_images_take_turns(tmp_path: Path) -> None:
     for name in "ab":
-        picture(tmp_path / f"{name}.png")
+        write_image(tmp_path / f"{name}.png")
     rows = [f"{'ab'[i % 2]}.png,{i},0,{i + 1},9,cat\n" for i in range(200)]
     (tmp_path / "t.csv").write_text("path,xmin,ymin,xmax,ymax,class\n" + "".join(rows))
     result = boxes(open_data(tmp_path / "t.csv"))
@@ -247,7 +247,7 @@ def test_boxes_stay_in_the_order_of_their_rows_also_where_pictures_take_turns(tm
 
 def test_tables_in_split_folders_and_classes_by_number(tmp_path: Path) -> None:
     for split, label in (("train", 10), ("valid", 2)):
-        picture(tmp_path / split / f"{split}.png")
+        write_image(tmp_path / split / f"{split}.png")
         rows = f"filename,width,height,class,xmin,ymin,xmax,ymax\n{split}.png,40,30,{label},1,1,5,5\n"
         (tmp_path / split / "_annotations.csv").write_text(rows)
     data = open_data(tmp_path)
@@ -256,8 +256,8 @@ def test_tables_in_split_folders_and_classes_by_number(tmp_path: Path) -> None:
 
 
 def test_label_studio(tmp_path: Path) -> None:
-    picture(tmp_path / "images/0a1b2c3d-cat.png")
-    picture(tmp_path / "images/sub/dog.png")
+    write_image(tmp_path / "images/0a1b2c3d-cat.png")
+    write_image(tmp_path / "images/sub/dog.png")
     value = {"x": 25, "y": 50, "width": 50, "height": 10, "rotation": 0, "rectanglelabels": ["cat"]}
     result = {"type": "rectanglelabels", "original_width": 40, "original_height": 30, "value": value}
     old = {**result, "value": {**value, "rectanglelabels": ["wrong"]}}
@@ -276,8 +276,8 @@ def test_label_studio(tmp_path: Path) -> None:
 
 
 def test_cvat(tmp_path: Path) -> None:
-    picture(tmp_path / "images/train/a.png")
-    picture(tmp_path / "images/b.png")
+    write_image(tmp_path / "images/train/a.png")
+    write_image(tmp_path / "images/b.png")
     box = '<box label="{}" occluded="1" xtl="1.5" ytl="2" xbr="11.25" ybr="22" z_order="0">{}</box>'
     hard = '<attribute name="difficult">true</attribute>'
     labels = "".join(f"<label><name>{n}</name></label>" for n in ("dog", "cat"))
@@ -297,7 +297,7 @@ def test_cvat(tmp_path: Path) -> None:
 
 def test_classification_data_are_left_to_their_formats(tmp_path: Path) -> None:
     for name in ("images/1.png", "labels/2.png", "train/3.png", "Annotations/4.png"):
-        picture(tmp_path / "photos" / name)
+        write_image(tmp_path / "photos" / name)
     (tmp_path / "photos/readme.txt").write_text("1 2 3 4 5\n")
     (tmp_path / "photos/settings.yaml").write_text("names: [a, b]\nepochs: 3\n")
     (tmp_path / "photos/report.json").write_text('{"images": [1], "scores": [2]}')
@@ -376,8 +376,8 @@ def test_written_files_keep_their_names_and_flags_that_cannot_be_held_are_told(
     assert open_data(tmp_path / "voc").targets.difficult.tolist() == [True]
 
 
-def test_open_images_counts_by_parts_of_the_picture_and_names_classes_by_codes(tmp_path: Path) -> None:
-    picture(tmp_path / "images/a1.png")
+def test_open_images_counts_by_parts_of_the_image_and_names_classes_by_codes(tmp_path: Path) -> None:
+    write_image(tmp_path / "images/a1.png")
     rows = "a1,x,/m/0k4j,1,0.25,0.5,0.1,0.9,1\na1,x,/m/01,1,0,1,0,1,0\n"
     header = "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsGroupOf\n"
     (tmp_path / "boxes.csv").write_text(header + rows)
@@ -385,12 +385,12 @@ def test_open_images_counts_by_parts_of_the_picture_and_names_classes_by_codes(t
     data = open_data(tmp_path / "boxes.csv")
     assert boxes(data) == {"a1": [("Car", 10, 3, 20, 27), ("Tree", 0, 0, 40, 30)]}
     assert data.targets.crowd.tolist() == [True, False]
-    assert any("width and height of a picture as 1" in note for note in data.messages)
+    assert any("width and height of an image as 1" in note for note in data.messages)
 
 
 def test_a_box_in_one_cell_and_no_class(tmp_path: Path) -> None:
-    picture(tmp_path / "images/a.png")
-    picture(tmp_path / "images/b.png")
+    write_image(tmp_path / "images/a.png")
+    write_image(tmp_path / "images/b.png")
     (tmp_path / "train.csv").write_text(
         'image_id,width,height,bbox,source\na,40,30,"[1.5, 2, 10, 20]",farm\nb,40,30,,farm\n'
     )
@@ -403,33 +403,33 @@ def test_a_box_in_one_cell_and_no_class(tmp_path: Path) -> None:
 
 
 def test_boxes_with_decimal_commas_and_classes_with_leading_zeros(tmp_path: Path) -> None:
-    picture(tmp_path / "a.png")
+    write_image(tmp_path / "a.png")
     (tmp_path / "b.csv").write_text("path;xmin;ymin;xmax;ymax;class\na.png;1,5;2;11,25;22;001\n")
     assert boxes(open_data(tmp_path / "b.csv")) == {"a": [("001", 1.5, 2, 11.25, 22)]}
 
 
-CORNERS = [(3, 4, 30, 25), (20, 1, 39, 20), (15, 10, 25, 29)]  # in pictures of 40 x 30
+CORNERS = [(3, 4, 30, 25), (20, 1, 39, 20), (15, 10, 25, 29)]  # in images of 40 x 30
 
 
 def test_corners_where_coco_has_sizes_are_an_error(tmp_path: Path) -> None:
     rows = [annotation(n, 1, 3, list(box)) for n, box in enumerate(CORNERS)]
-    picture(tmp_path / "1.png")
+    write_image(tmp_path / "1.png")
     coco(tmp_path / "a.json", [image(1, "1.png")], rows, CATS)
     result = problems(open_data(tmp_path))["boxes-in-another-manner"]
     assert result.severity == "error"
     assert "corners x1, y1, x2, y2" in result.message
 
 
-def test_corners_that_stay_in_the_picture_are_known_by_their_areas(tmp_path: Path) -> None:
+def test_corners_that_stay_in_the_image_are_known_by_their_areas(tmp_path: Path) -> None:
     small = [(1, 1, 8, 9), (2, 3, 9, 10), (4, 2, 12, 11)]
     rows = [annotation(n, 1, 3, [x, y, a, b], area=(a - x) * (b - y)) for n, (x, y, a, b) in enumerate(small)]
-    picture(tmp_path / "1.png")
+    write_image(tmp_path / "1.png")
     coco(tmp_path / "a.json", [image(1, "1.png")], rows, CATS)
     assert "boxes-in-another-manner" in problems(open_data(tmp_path))
 
 
 def test_corners_where_yolo_has_middle_and_size_are_an_error(tmp_path: Path) -> None:
-    picture(tmp_path / "images/1.png")
+    write_image(tmp_path / "images/1.png")
     lines = [f"0 {x / 40} {y / 30} {a / 40} {b / 30}\n" for x, y, a, b in CORNERS]
     (tmp_path / "labels").mkdir()
     (tmp_path / "labels/1.txt").write_text("".join(lines))
@@ -437,13 +437,13 @@ def test_corners_where_yolo_has_middle_and_size_are_an_error(tmp_path: Path) -> 
 
 
 def test_sizes_where_voc_has_corners_are_an_error(tmp_path: Path) -> None:
-    picture(tmp_path / "1.png")
+    write_image(tmp_path / "1.png")
     voc(tmp_path / "1.xml", *(thing("cat", x, y, a - x, b - y) for x, y, a, b in CORNERS[1:]))
     assert "x, y, width, height" in problems(open_data(tmp_path))["boxes-in-another-manner"].message
 
 
 def test_right_boxes_at_the_edges_are_no_doubt(tmp_path: Path) -> None:
-    picture(tmp_path / "1.png")
+    write_image(tmp_path / "1.png")
     rows = [annotation(n, 1, 3, [x, y, a - x, b - y]) for n, (x, y, a, b) in enumerate(CORNERS)]
     rows.append(annotation(9, 1, 3, [35, 20, 12, 20]))  # cut by the edge
     coco(tmp_path / "a.json", [image(1, "1.png")], rows, CATS)
@@ -451,7 +451,7 @@ def test_right_boxes_at_the_edges_are_no_doubt(tmp_path: Path) -> None:
 
 
 def test_boxes_that_are_not_around_their_polygons_are_an_error(tmp_path: Path) -> None:
-    picture(tmp_path / "1.png")
+    write_image(tmp_path / "1.png")
     drawn = {"segmentation": [[2, 3, 11, 3, 11, 21]]}
     rows = [annotation(1, 1, 3, [2, 3, 9, 18], **drawn), annotation(2, 1, 3, [20, 3, 9, 18], **drawn)]
     coco(tmp_path / "a.json", [image(1, "1.png")], [*rows, annotation(3, 1, 3, [21, 3, 9, 9], **drawn)], CATS)
@@ -460,18 +460,18 @@ def test_boxes_that_are_not_around_their_polygons_are_an_error(tmp_path: Path) -
 
 
 def test_numbers_as_text_and_as_fractions_are_read_and_told(tmp_path: Path) -> None:
-    picture(tmp_path / "1.png")
+    write_image(tmp_path / "1.png")
     row = {"id": 1, "image_id": "1", "category_id": "3", "bbox": ["1", "2", "10", "20.5"]}
     images = [{"id": 1, "file_name": "1.png", "width": 80.0, "height": "60"}]
     coco(tmp_path / "a.json", images, [row], [{"id": "3", "name": "cat"}])
     data = open_data(tmp_path)
     assert boxes(data) == {"1": [("cat", 1.0, 2.0, 11.0, 22.5)]}
-    assert data.targets.sizes.tolist() == [[60, 80]]  # which the check compares with the picture
+    assert data.targets.sizes.tolist() == [[60, 80]]  # which the check compares with the image
     assert problems(data)["numbers-as-text"].severity == "info"
 
 
-def test_lvis_names_pictures_by_their_address(tmp_path: Path) -> None:
-    picture(tmp_path / "train2017/1.png")
+def test_lvis_names_images_by_their_address(tmp_path: Path) -> None:
+    write_image(tmp_path / "train2017/1.png")
     images = [{"id": 1, "coco_url": "http://images.example/train2017/1.png", "width": 40, "height": 30}]
     coco(tmp_path / "lvis_v1_train.json", images, [annotation(1, 1, 3, [1, 2, 3, 4])], CATS)
     assert list(open_data(tmp_path).ids) == ["train2017/1.png"]
@@ -483,8 +483,8 @@ def test_images_without_a_file_are_named(tmp_path: Path) -> None:
         open_data(tmp_path)
 
 
-def test_an_xml_file_and_its_picture_may_differ_in_case(tmp_path: Path) -> None:
-    picture(tmp_path / "JPEGImages/B.png")
+def test_an_xml_file_and_its_image_may_differ_in_case(tmp_path: Path) -> None:
+    write_image(tmp_path / "JPEGImages/B.png")
     voc(tmp_path / "Annotations/b.xml", thing("cat", 1, 1, 10, 10))
     data = open_data(tmp_path)
     assert boxes(data) == {"B": [("cat", 0, 0, 10, 10)]}
@@ -492,7 +492,7 @@ def test_an_xml_file_and_its_picture_may_differ_in_case(tmp_path: Path) -> None:
 
 
 def test_an_address_that_is_none_is_an_image_without_a_name(tmp_path: Path) -> None:
-    picture(tmp_path / "1.png")
+    write_image(tmp_path / "1.png")
     images = [image(1, "1.png"), {"id": 2, "coco_url": "http://[x", "width": 40, "height": 30}]
     coco(tmp_path / "a.json", images, [annotation(1, 1, 3, [2, 3, 9, 9])], CATS)
     assert problems(open_data(tmp_path))["entries-broken"].count == 1

@@ -17,7 +17,7 @@ from tests.unit.data.box_samples import boxes, made
 
 FORMAT_NAMES = ("boxes", "coco", "createml", "cvat", "label-studio", "labelme", "voc", "yolo")
 SHARES = ("label-studio", "yolo")
-"""Formats that write shares of the picture, so that corners come back rounded."""
+"""Formats that write shares of the image, so that corners come back rounded."""
 
 _sides = st.tuples(st.integers(-640, 3200), st.integers(1, 3200)).map(
     lambda ab: (ab[0] / 64, (ab[0] + ab[1]) / 64)
@@ -27,7 +27,7 @@ _names = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), mi
 
 @st.composite
 def data_sets(draw: st.DrawFn) -> Dataset:
-    """Data sets of a few small pictures, with odd class names and ids, with splits or without."""
+    """Data sets of a few small images, with odd class names and ids, with splits or without."""
     names = draw(st.lists(_names, min_size=1, max_size=4, unique=True))
     ids = draw(st.lists(st.integers(0, 10**6), min_size=len(names), max_size=len(names), unique=True))
     box = st.tuples(st.integers(0, len(names) - 1), _sides, _sides)
@@ -52,7 +52,7 @@ def passed_through(data: Dataset, *formats: str) -> Dataset:
 
 
 def assert_same(first: Dataset, second: Dataset, exact: bool) -> None:
-    """The same pictures with the same boxes in the same order, and the same splits."""
+    """The same images with the same boxes in the same order, and the same splits."""
     a, b = boxes(first), boxes(second)
     assert a.keys() == b.keys()
     for item in a:

@@ -1,4 +1,4 @@
-"""Annotations that were drawn on stored pixels are turned with pictures that carry an EXIF rotation."""
+"""Annotations that were drawn on stored pixels are turned with images that carry an EXIF rotation."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_where_sizes_cannot_tell_there_is_a_warning_until_it_is_said(tmp_path: P
     assert doubts(open_data(message, exif="ignore"), "ignore") == []
 
 
-def test_labels_have_no_place_in_the_picture(tmp_path: Path) -> None:
+def test_labels_have_no_place_in_the_image(tmp_path: Path) -> None:
     photo(tmp_path / "a/1.png", 6, (40, 30))
     photo(tmp_path / "b/2.png", 1, (40, 30))
     with pytest.raises(DataError, match="--exif says in which frame"):

@@ -33,7 +33,7 @@ from sightline.ops.resize_shape import jpeg_draft_scale, resized_shape
 
 RNG = np.random.default_rng(0)
 BLOCKS = np.kron(RNG.integers(0, 255, (6, 8, 3)), np.ones((8, 8, 1))).astype(np.uint8)
-PICTURE = Image.fromarray(BLOCKS)
+IMAGE = Image.fromarray(BLOCKS)
 
 
 def stored(image: Image.Image, kind: str, **settings: Any) -> bytes:
@@ -52,21 +52,21 @@ def reason(data: bytes | Path) -> str:
     return caught.value.reason
 
 
-JPEG, PNG = stored(PICTURE, "JPEG", quality=95), stored(PICTURE, "PNG")
+JPEG, PNG = stored(IMAGE, "JPEG", quality=95), stored(IMAGE, "PNG")
 
 
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "PPM", "WEBP", "JPEG2000"])
 def test_lossless_formats_give_the_pixels_back(kind: str) -> None:
     settings = {"lossless": True, "exact": True} if kind == "WEBP" else {}
-    np.testing.assert_array_equal(decode(stored(PICTURE, kind, **settings)), BLOCKS)
+    np.testing.assert_array_equal(decode(stored(IMAGE, kind, **settings)), BLOCKS)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP", "AVIF"])
-def test_pictures_are_upright_in_every_format(kind: str, orientation: int) -> None:
+def test_images_are_upright_in_every_format(kind: str, orientation: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
-    data = stored(PICTURE, kind, exif=exif)
+    data = stored(IMAGE, kind, exif=exif)
     upright = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB"))
     facts, image = probe(data), decode(data)
     np.testing.assert_array_equal(image, upright)
@@ -140,7 +140,7 @@ def test_gray_with_alpha_and_marked_colors_are_laid_on_white() -> None:
     assert (decode(stored(palette, "PNG", transparency=1)) == 255).all()
 
 
-def test_one_bit_pictures_become_black_and_white() -> None:
+def test_one_bit_images_become_black_and_white() -> None:
     bits = Image.fromarray(BLOCKS).convert("1")
     image = decode(stored(bits, "PNG"))
     assert image.shape == (48, 64, 1)
@@ -149,17 +149,17 @@ def test_one_bit_pictures_become_black_and_white() -> None:
 
 def test_print_colors_are_converted_with_the_right_polarity() -> None:
     """Adobe stores CMYK inverted; reading it plainly gives a negative."""
-    data = stored(PICTURE.convert("CMYK"), "JPEG", quality=98)
+    data = stored(IMAGE.convert("CMYK"), "JPEG", quality=98)
     assert b"Adobe" in data
     assert probe(data).cmyk
     assert np.abs(decode(data).astype(int) - BLOCKS).mean() < 6
 
 
 @pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "TIFF"])
-def test_of_several_pictures_the_first_is_taken_and_the_rest_counted(kind: str) -> None:
+def test_of_several_images_the_first_is_taken_and_the_rest_counted(kind: str) -> None:
     settings = {"lossless": True} if kind == "WEBP" else {}
-    other = PICTURE.transpose(Image.Transpose.ROTATE_180)
-    data = stored(PICTURE, kind, save_all=True, append_images=[other], **settings)
+    other = IMAGE.transpose(Image.Transpose.ROTATE_180)
+    data = stored(IMAGE, kind, save_all=True, append_images=[other], **settings)
     assert probe(data).frames == 2
     assert np.abs(decode(data).astype(int) - BLOCKS).mean() < 12
 
@@ -173,7 +173,7 @@ def test_cut_files_are_errors_and_never_gray_pixels(kind: str) -> None:
 
 def test_avif_and_jpeg_2000_are_read_by_content(tmp_path: Path) -> None:
     avif, deep = tmp_path / "phone.jpg", tmp_path / "scan.j2k"
-    PICTURE.save(avif, "AVIF", quality=100, subsampling="4:4:4")
+    IMAGE.save(avif, "AVIF", quality=100, subsampling="4:4:4")
     Image.fromarray((np.arange(64 * 64).reshape(64, 64) * 16).astype(np.uint16)).save(deep, "JPEG2000")
     assert (probe(avif).format, probe(avif).extension_matches) == ("avif", False)
     assert np.abs(decode(avif).astype(int) - BLOCKS).mean() < 3
@@ -219,7 +219,7 @@ def test_damaged_png_is_refused() -> None:
     ],
 )
 def test_other_content_is_named(tmp_path: Path, data: bytes, why: str, words: str) -> None:
-    path = tmp_path / "picture.jpg"
+    path = tmp_path / "image.jpg"
     path.write_bytes(data)
     with pytest.raises(UnreadableImage, match=words) as caught:
         decode(path)
@@ -253,8 +253,8 @@ def test_a_text_chunk_cannot_fill_the_memory() -> None:
     assert reason(PNG[:33] + text + PNG[33:]) == "unreadable"
 
 
-def test_damaged_exif_does_not_cost_the_picture() -> None:
-    data = stored(PICTURE, "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
+def test_damaged_exif_does_not_cost_the_image() -> None:
+    data = stored(IMAGE, "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
     assert decode(data).shape == (48, 64, 3)
 
 
@@ -283,21 +283,21 @@ def test_odd_sizes_and_names(tmp_path: Path) -> None:
 
 
 def test_gray_files_stay_gray_until_asked() -> None:
-    data = stored(PICTURE.convert("L"), "JPEG")
+    data = stored(IMAGE.convert("L"), "JPEG")
     assert decode(data).shape == (48, 64, 1)
     assert resize_to_input(decode(data), None, channels=3).shape == (48, 64, 3)
     gray = resize_to_input(BLOCKS, None, channels=1)
-    np.testing.assert_array_equal(gray[..., 0], np.asarray(PICTURE.convert("L")))
+    np.testing.assert_array_equal(gray[..., 0], np.asarray(IMAGE.convert("L")))
 
 
 def test_jpegs_are_decoded_small_but_never_too_small() -> None:
-    big = stored(PICTURE.resize((800, 600), Image.Resampling.BICUBIC), "JPEG", quality=95)
+    big = stored(IMAGE.resize((800, 600), Image.Resampling.BICUBIC), "JPEG", quality=95)
     assert decode(big, at_least=(150, 200)).shape == (150, 200, 3)
     assert decode(big, at_least=(151, 200)).shape == (300, 400, 3)
     assert decode(big, at_least=(601, 1)).shape == (600, 800, 3)
     exif = Image.Exif()
     exif[0x0112] = 6
-    turned = stored(PICTURE.resize((800, 600)), "JPEG", exif=exif)
+    turned = stored(IMAGE.resize((800, 600)), "JPEG", exif=exif)
     assert decode(turned, at_least=(400, 10)).shape == (400, 300, 3)
     assert decode(big, at_least=(200, 200)).shape == (300, 400, 3)
     assert decode(big, at_least=(200, 200), resize="letterbox").shape == (
@@ -348,7 +348,7 @@ def test_views_have_the_size_asked_for_and_stay_in_range(
     assert set(np.unique(out)) <= ({200, 114} if resize == "letterbox" else {200})
 
 
-def test_a_picture_of_the_right_size_is_unchanged() -> None:
+def test_an_image_of_the_right_size_is_unchanged() -> None:
     for resize in ("stretch", "crop", "letterbox"):
         np.testing.assert_array_equal(resize_to_input(BLOCKS, (48, 64), resize), BLOCKS)
 
@@ -369,9 +369,9 @@ def test_crop_takes_the_middle_and_pad_keeps_all() -> None:
     np.testing.assert_array_equal(padded[20:60], image)
 
 
-def test_the_same_picture_in_threads_processes_and_by_bytes(tmp_path: Path) -> None:
+def test_the_same_image_in_threads_processes_and_by_bytes(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
-    path.write_bytes(stored(PICTURE.resize((640, 480)), "JPEG"))
+    path.write_bytes(stored(IMAGE.resize((640, 480)), "JPEG"))
     files = Files([path])
     here = read_image(files, 0, (64, 64)).tobytes()
     with ThreadPoolExecutor(8) as pool:
@@ -434,15 +434,15 @@ def test_faces_and_photographs(data_folder: Any) -> None:
 
 @pytest.mark.parametrize("progressive", [False, True])
 def test_a_jpeg_without_its_end_has_one_verdict_at_every_scale(progressive: bool) -> None:
-    big = stored(PICTURE.resize((640, 480)), "JPEG", progressive=progressive)
+    big = stored(IMAGE.resize((640, 480)), "JPEG", progressive=progressive)
     for at_least in (None, (60, 80), (240, 320)):
         with pytest.raises(UnreadableImage) as caught:
             decode(big[:-2], at_least=at_least)
         assert caught.value.reason == "truncated"
 
 
-def test_a_phone_picture_with_a_second_one_inside_is_one_picture() -> None:
-    data = stored(PICTURE, "MPO", save_all=True, append_images=[PICTURE.resize((8, 8))])
+def test_a_phone_image_with_a_second_one_inside_is_one_image() -> None:
+    data = stored(IMAGE, "MPO", save_all=True, append_images=[IMAGE.resize((8, 8))])
     assert probe(data).frames == 1
     assert decode(data).shape == (48, 64, 3)
 
@@ -488,7 +488,7 @@ def test_levels_do_not_hang_on_how_many_pixels_are_computed_at_a_time(
     assert all(np.array_equal(a, b) for a, b in zip(whole, parts, strict=True))
 
 
-def test_levels_take_no_more_memory_than_the_picture() -> None:
+def test_levels_take_no_more_memory_than_the_image() -> None:
     tracemalloc.start()
     try:
         levels.on_white(np.zeros((2000, 2000, 4), dtype=np.uint8))  # 12 MB are the result

@@ -100,7 +100,7 @@ def test_an_epoch_follows_from_seed_and_number(photos: Dataset, tmp_path: Path) 
     assert sorted(i for b in first for i in b.ids) == list(photos.ids)
 
 
-def test_truths_and_ids_go_with_their_pictures(photos: Dataset, tmp_path: Path) -> None:
+def test_truths_and_ids_go_with_their_images(photos: Dataset, tmp_path: Path) -> None:
     for batch in loader(photos, tmp_path).epoch(0):
         assert batch.targets.value.tolist() == [int(i) % 3 for i in batch.ids]
 
@@ -177,7 +177,7 @@ def test_a_changed_file_is_decoded_again(photos: Dataset, tmp_path: Path) -> Non
     assert len(caches(tmp_path / "c")) == 1
 
 
-def test_a_picture_half_written_is_not_believed(photos: Dataset, tmp_path: Path) -> None:
+def test_an_image_half_written_is_not_believed(photos: Dataset, tmp_path: Path) -> None:
     list(loader(photos, tmp_path / "c").epoch(0))
     (file,) = caches(tmp_path / "c")
     with file.open("r+b") as stream:  # as after a power cut: the record is there, pixels are not
@@ -201,7 +201,7 @@ from sightline.data.io.pixels import Files
 data = dataset(Files(sorted(Path(sys.argv[1]).iterdir())))
 print("go", flush=True)
 while True:
-    for file in Path(sys.argv[2]).glob("*.pictures"):
+    for file in Path(sys.argv[2]).glob("*.images"):
         file.unlink()
     list(loader(data, Path(sys.argv[2])).epoch(0))
 """

@@ -1,4 +1,4 @@
-"""Four pictures in one: the objects go where their pixels go."""
+"""Four images in one: the objects go where their pixels go."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sightline.data.transforms.mosaic import mixup_boxes, mosaic, multiscale_res
 
 
 def drawn(n: int = 6, height: int = 96, width: int = 128, seed: int = 0) -> Batch:
-    """One bright block in each picture; the class is its number."""
+    """One bright block in each image; the class is its number."""
     rng = np.random.default_rng(seed)
     images, boxes = torch.zeros(n, 3, height, width, dtype=torch.uint8), []
     for i, image in enumerate(images):
@@ -45,7 +45,7 @@ def test_boxes_of_a_mosaic_hold_their_objects(seed: int) -> None:
         assert (left > 20).float().mean() < 0.02
 
 
-def test_pictures_that_are_not_chosen_stay() -> None:
+def test_images_that_are_not_chosen_stay() -> None:
     batch = drawn()
     result = mosaic(0.0)(batch, torch.Generator().manual_seed(0))
     assert torch.equal(result.images, batch.images)
@@ -66,7 +66,7 @@ def test_another_size_moves_boxes_along() -> None:
         assert torch.allclose(result.targets.boxes, batch.targets.boxes * scale, atol=1e-3)
 
 
-def test_blended_pictures_have_the_objects_of_both() -> None:
+def test_blended_images_have_the_objects_of_both() -> None:
     batch = drawn()
     result = mixup_boxes(1.0)(batch, torch.Generator().manual_seed(1))
     assert result.targets.counts.tolist() == [2] * 6

@@ -132,7 +132,7 @@ def test_a_failed_download_is_an_error_of_ours(tmp_path: Path, monkeypatch: pyte
         open_data("kmnist", data_dir=tmp_path)
 
 
-def picture_at(path: Path) -> None:
+def write_image(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(encode_png(np.zeros((4, 4, 3), np.uint8)))
 
@@ -140,7 +140,7 @@ def picture_at(path: Path) -> None:
 def test_sets_that_torchvision_reads_itself(tmp_path: Path) -> None:
     """Three ways in which torchvision keeps files and labels, on copies of their layout."""
     for kind, name in (("Forest", "Forest_1.jpg"), ("River", "River_1.jpg"), ("River", "River_2.jpg")):
-        picture_at(tmp_path / "eurosat" / "2750" / kind / name)
+        write_image(tmp_path / "eurosat" / "2750" / kind / name)
     data = open_data("eurosat", data_dir=tmp_path)
     assert data.classes is not None
     assert (data.classes.names, data.targets.value.tolist()) == (("Forest", "River"), [0, 1, 1])
@@ -152,7 +152,7 @@ def test_sets_that_torchvision_reads_itself(tmp_path: Path) -> None:
         names = [f"{kind}/{kind}_{part}.jpg" for kind in ("dotted", "woven")]
         (dtd / "labels" / f"{part}1.txt").write_text("\n".join(names))
         for name in names:
-            picture_at(dtd / "images" / name)
+            write_image(dtd / "images" / name)
     data = open_data("dtd", data_dir=tmp_path)
     assert data.splits.tolist() == ["train"] * 2 + ["val"] * 2 + ["test"] * 2
     assert data.targets.value.tolist() == [0, 1] * 3
@@ -162,7 +162,7 @@ def test_sets_that_torchvision_reads_itself(tmp_path: Path) -> None:
     for part in ("trainval", "test"):
         (pets / "annotations" / f"{part}.txt").write_text("Abyssinian_1 1 1 1\npug_7 2 2 1\n")
     for name in ("Abyssinian_1", "pug_7"):
-        picture_at(pets / "images" / f"{name}.jpg")
+        write_image(pets / "images" / f"{name}.jpg")
     data = open_data("pets", data_dir=tmp_path)
     assert data.splits.tolist() == ["train"] * 2 + ["test"] * 2
     assert data.classes is not None
@@ -171,7 +171,7 @@ def test_sets_that_torchvision_reads_itself(tmp_path: Path) -> None:
 
 
 def boxes_twice(root: Path, right: int) -> Path:
-    """A picture with a box in Pascal VOC, and one in a table whose right edge lies at `right`."""
+    """An image with a box in Pascal VOC, and one in a table whose right edge lies at `right`."""
     photos(root, "a.png")
     corners = "<xmin>2</xmin><ymin>2</ymin><xmax>3</xmax><ymax>3</ymax>"
     (root / "a.xml").write_text(

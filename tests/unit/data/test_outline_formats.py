@@ -26,7 +26,7 @@ from sightline.data.open import open_data
 from sightline.data.parsing.options import ReadOptions
 from sightline.errors import DataError
 from sightline.ops.contours import fill, rle, rle_text
-from tests.unit.data.box_samples import opened, picture, problems, sure
+from tests.unit.data.box_samples import opened, problems, sure, write_image
 
 WRITTEN = ("coco", "cvat", "label-studio", "yolo")
 SQUARE = [5, 5, 15, 5, 15, 15, 5, 15]
@@ -37,7 +37,7 @@ _stacks = arrays(np.uint8, st.tuples(st.integers(0, 4), st.just(9), st.just(11))
 
 @st.composite
 def data_sets(draw: st.DrawFn) -> Dataset:
-    """A few pictures with any masks: with holes, in parts, one over the other; each has a pixel."""
+    """A few images with any masks: with holes, in parts, one over the other; each has a pixel."""
     stacks = draw(st.lists(_stacks, min_size=1, max_size=3))
     for stack in stacks:
         stack[:, draw(st.integers(0, 8)), draw(st.integers(0, 10))] = 1
@@ -60,7 +60,7 @@ def data_sets(draw: st.DrawFn) -> Dataset:
 
 
 def dense(data: Dataset) -> dict[str, list[tuple[str, Any]]]:
-    """Class name and mask (H, W) of each object, by the picture's name without folder and ending."""
+    """Class name and mask (H, W) of each object, by the image's name without folder and ending."""
     assert isinstance(data.targets, InstanceMasks)
     assert data.classes is not None
     result = {}
@@ -93,7 +93,7 @@ def test_masks_are_written_and_read_back_pixel_by_pixel(format: str, data: Datas
 
 
 def coco(root: Path, *drawn: Any, size: tuple[int, int] = (30, 40), text: bool = False) -> Path:
-    picture(root / "a.png", *size)
+    write_image(root / "a.png", *size)
     images = [{"id": 1, "file_name": "a.png", "height": size[0], "width": size[1]}]
     rows = [
         {"id": 10 + k, "image_id": 1, "category_id": 7, "bbox": [5, 5, 10, 10], "segmentation": segmentation}
@@ -188,14 +188,14 @@ def test_json_that_is_cut_or_has_no_masks(tmp_path: Path) -> None:
         outlined("coco", coco(tmp_path, None, []))
 
 
-def test_a_picture_without_objects(tmp_path: Path) -> None:
+def test_an_image_without_objects(tmp_path: Path) -> None:
     data = outlined("coco", coco(tmp_path))
     assert data.target_type == "outlines"
     assert data.targets.counts.tolist() == [0]
     assert dense(data) == {"a": []}
 
 
-def test_three_thousand_objects_in_a_picture(tmp_path: Path) -> None:
+def test_three_thousand_objects_in_an_image(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     turn = np.linspace(0, 2 * np.pi, 24, endpoint=False)
     shape = np.stack([np.cos(turn), np.sin(turn)], 1)
@@ -203,13 +203,13 @@ def test_three_thousand_objects_in_a_picture(tmp_path: Path) -> None:
     path = coco(tmp_path, *drawn, size=(1000, 1000))
     began = time.process_time()
     data = outlined("coco", path)
-    assert time.process_time() - began < 60  # a guard against what grows with the picture; 2 s are usual
+    assert time.process_time() - began < 60  # a guard against what grows with the image; 2 s are usual
     assert data.targets.counts.tolist() == [3000]
     assert min(areas(data)) > 30
 
 
 def yolo(root: Path, text: str) -> Path:
-    picture(root / "images/a.png")
+    write_image(root / "images/a.png")
     (root / "labels").mkdir()
     (root / "labels/a.txt").write_text(text)
     (root / "data.yaml").write_text("train: images\nnames: [cat, dog]\n")
@@ -233,7 +233,7 @@ def test_yolo_polygons(tmp_path: Path) -> None:
 
 
 def test_cvat_polygons_and_masks(tmp_path: Path) -> None:
-    picture(tmp_path / "a.png")
+    write_image(tmp_path / "a.png")
     shapes = [
         '<polygon label="cat" points="5,5;15,5;15,15;5,15" occluded="1"/>',
         '<mask label="dog" rle="1, 2, 1, 2" left="30" top="20" width="3" height="2"/>',
@@ -277,7 +277,7 @@ def brush(mask: np.ndarray) -> list[int]:
 
 
 def test_label_studio_polygons_and_brushes(tmp_path: Path) -> None:
-    picture(tmp_path / "a.png")
+    write_image(tmp_path / "a.png")
     mask = np.zeros((30, 40), dtype=np.uint8)
     mask[3:9, 30:40], mask[20, 7] = 1, 1
     code = brush(mask)
@@ -312,9 +312,9 @@ def test_label_studio_polygons_and_brushes(tmp_path: Path) -> None:
 
 
 def nuclei(root: Path, ids: list[str], split: str = "") -> Path:
-    """The layout of the Data Science Bowl: two objects a picture."""
+    """The layout of the Data Science Bowl: two objects an image."""
     for name in ids:
-        picture(root / f"{name}/images/{name}.png")
+        write_image(root / f"{name}/images/{name}.png")
         for k in range(2):
             mask = np.zeros((30, 40), dtype=np.uint8)
             mask[5 + 8 * k : 10 + 8 * k, 3:9] = 255
@@ -363,7 +363,7 @@ def test_mask_files_that_are_not_right(tmp_path: Path) -> None:
         file.unlink()
     for file in (*(root / "e/masks").iterdir(), root / "e/masks"):
         file.unlink() if file.is_file() else file.rmdir()
-    picture(root / "f/images/second.png")
+    write_image(root / "f/images/second.png")
     (root / "test.txt").write_text("gone\n")
     data = open_data(root)
     counts = {Path(i).stem: n for i, n in zip(data.ids, data.targets.counts.tolist(), strict=True)}
@@ -372,7 +372,7 @@ def test_mask_files_that_are_not_right(tmp_path: Path) -> None:
     reported = problems(data)
     assert reported["masks-not-binary"].items == ("a/masks/grey.png", "b/masks/other.png")
     assert reported["instance-masks-empty"].items == ("b/masks/empty.png",)
-    assert reported["mask-sizes-differ"].items == ("b/masks/other.png ((40, 30) in a picture of (30, 40))",)
+    assert reported["mask-sizes-differ"].items == ("b/masks/other.png ((40, 30) in an image of (30, 40))",)
     assert "c/masks/cut.png" in reported["annotations-broken"].items[0]
     assert reported["annotations-missing"].items == ("e/images/e.png",)
     assert reported["entries-broken"].items == ("f",)
@@ -384,8 +384,8 @@ def test_maps_of_object_numbers(tmp_path: Path) -> None:
     for k in range(3000):
         y, x = divmod(k, 80)
         numbers[7 * y : 7 * y + 5, 5 * x : 5 * x + 3] = k + 1
-    picture(tmp_path / "images/train/a.png", 300, 400)
-    picture(tmp_path / "images/val/b.png")
+    write_image(tmp_path / "images/train/a.png", 300, 400)
+    write_image(tmp_path / "images/val/b.png")
     png(tmp_path / "masks/train/a.png", numbers)
     assert sure("instance-masks", tmp_path) == 0
     data = open_data(tmp_path, format="instance-masks")
@@ -393,7 +393,7 @@ def test_maps_of_object_numbers(tmp_path: Path) -> None:
     assert set(areas(data)) == {15.0}
     assert data.splits.tolist() == ["train"]
     assert problems(data)["annotations-missing"].items == ("images/val/b.png",)
-    with pytest.raises(DataError, match="no pictures with masks"):
+    with pytest.raises(DataError, match="no images with masks"):
         opened("instance-masks", tmp_path / "images")
 
 
@@ -404,7 +404,7 @@ def test_voc_maps_of_objects_and_classes(tmp_path: Path, colored: bool) -> None:
     objects, classes = np.zeros((2, 30, 40), dtype=np.uint8)
     objects[2:8, 2:8], objects[10:14, 5:9], objects[2:8, 8] = 1, 2, 255
     classes[2:8, 2:8], classes[10:14, 5:9], classes[2:8, 8] = 12, 15, 255
-    picture(tmp_path / "JPEGImages/a.png")
+    write_image(tmp_path / "JPEGImages/a.png")
     for folder, values in (("SegmentationObject", objects), ("SegmentationClass", classes)):
         shown = colors[values] if colored else values
         png(tmp_path / folder / "a.png", shown, None if colored else colors.ravel().tolist())

@@ -87,7 +87,7 @@ def test_gray_has_four_equal_means() -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(1, 70), st.integers(1, 70), st.sampled_from([1, 3]), st.integers(0, 255))
-def test_pictures_of_any_size_have_a_thumbnail_of_their_own_brightness(
+def test_images_of_any_size_have_a_thumbnail_of_their_own_brightness(
     height: int, width: int, channels: int, value: int
 ) -> None:
     image = np.full((1, height, width, channels), value, np.uint8)

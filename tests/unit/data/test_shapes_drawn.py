@@ -1,4 +1,4 @@
-"""Shapes of other kinds among boxes: the box around each, said, or an error; never a picture of nothing."""
+"""Shapes of other kinds among boxes: the box around each, said, or an error; never an image of nothing."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from sightline.data.open import open_data
-from tests.unit.data.box_samples import boxes, picture, problems
+from tests.unit.data.box_samples import boxes, problems, write_image
 
 RING = [[4, 6], [20, 6], [20, 18], [4, 18]]
 
 
 def cvat(root: Path, *shapes: str) -> Path:
-    picture(root / "a.png")
+    write_image(root / "a.png")
     image = f'<image name="a.png" width="40" height="30">{"".join(shapes)}</image>'
     (root / "annotations.xml").write_text(f"<annotations>{image}</annotations>")
     return root
@@ -23,7 +23,7 @@ def cvat(root: Path, *shapes: str) -> Path:
 
 def label_studio(root: Path, *values: dict[str, Any], name: str = "tasks.json") -> Path:
     """One task; x and width are per cent of 40 pixels, y and height of 30."""
-    picture(root / "a.png")
+    write_image(root / "a.png")
     results = [
         {"id": str(k), "type": next(t for t in v if t.endswith("labels")), "original_width": 40,
          "original_height": 30, "value": v}
@@ -123,7 +123,7 @@ def test_label_studio_choices_short_exports_and_folders(tmp_path: Path) -> None:
     cell = json.dumps([{**value, **sized, "rectanglelabels": ["cat"]}]).replace('"', '""')
     (tmp_path / "folder/e.csv").write_text(f'annotation_id,image,label,rating\n1,a.png,"{cell}",\n')
     assert boxes(open_data(tmp_path / "folder/e.csv")) == {"a": [("cat", 4, 6, 20, 18)]}
-    picture(whole / "b.png")
+    write_image(whole / "b.png")
     outputs = [[{"type": "choices", "value": {"choices": [c]}}] for c in ("sea", "wood")]
     tasks = [{"data": {"image": f"{n}.png"}, "annotations": [{"result": r}]}
              for n, r in zip("ab", outputs, strict=True)]  # fmt: skip
@@ -149,7 +149,7 @@ def test_a_rectangle_and_its_labels_in_two_results_are_one_box(tmp_path: Path) -
 
 
 def test_yolo_lines_with_key_points_are_boxes_and_never_polygons(tmp_path: Path) -> None:
-    picture(tmp_path / "images/a.png")
+    write_image(tmp_path / "images/a.png")
     (tmp_path / "labels").mkdir()
     (tmp_path / "labels/a.txt").write_text("0 0.5 0.5 0.5 0.4 0.5 0.5 2 0.6 0.6 0\n")
     data = open_data(tmp_path)
@@ -169,7 +169,7 @@ def test_cvat_tags_are_labels_where_nothing_is_drawn(tmp_path: Path) -> None:
 
 def test_yolo_polygons_among_boxes_become_boxes_and_polygons_alone_masks(tmp_path: Path) -> None:
     for n in "ab":
-        picture(tmp_path / f"images/{n}.png")
+        write_image(tmp_path / f"images/{n}.png")
     (tmp_path / "labels").mkdir()
     (tmp_path / "labels/a.txt").write_text("0 0.1 0.2 0.5 0.2 0.5 0.6 0.1 0.6\n")
     (tmp_path / "labels/b.txt").write_text("0 0.5 0.5 1 1\n")

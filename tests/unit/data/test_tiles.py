@@ -1,4 +1,4 @@
-"""Tiles cover every picture, objects are cut with them, and what is found in tiles is joined again."""
+"""Tiles cover every image, objects are cut with them, and what is found in tiles is joined again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sightline.data.loading.tiles import TileMergingLoader, batches, tile_datase
 
 @given(st.integers(1, 400), st.integers(1, 400), st.integers(8, 150))
 @settings(max_examples=60, deadline=None)
-def test_tiles_cover_the_picture_and_overlap(height: int, width: int, side: int) -> None:
+def test_tiles_cover_the_image_and_overlap(height: int, width: int, side: int) -> None:
     tiles = tile_windows(torch.tensor([[height, width]]), side)
     covered = np.zeros((height, width), dtype=int)
     for (x, y), (h, w) in zip(tiles.corner.tolist(), tiles.sizes.tolist(), strict=True):
@@ -32,7 +32,7 @@ def test_tiles_cover_the_picture_and_overlap(height: int, width: int, side: int)
 
 
 def scenes(n: int = 3, height: int = 150, width: int = 230) -> Dataset:
-    """Small bright blocks on dark pictures."""
+    """Small bright blocks on dark images."""
     rng = np.random.default_rng(0)
     images, boxes, counts = np.zeros((n, height, width, 3), np.uint8), [], []
     for i in range(n):
@@ -47,7 +47,7 @@ def scenes(n: int = 3, height: int = 150, width: int = 230) -> Dataset:
     return Dataset("scenes", "toy", ids, Arrays(images), target, Classes(("a", "b")))
 
 
-def test_what_is_seen_in_tiles_is_found_once_in_the_picture() -> None:
+def test_what_is_seen_in_tiles_is_found_once_in_the_image() -> None:
     dataset = scenes()
     parts, tiles = tile_dataset(dataset, 64)
     assert len(parts) > 3 * len(dataset)
@@ -73,7 +73,7 @@ def test_remains_on_the_border_of_a_tile_are_no_second_object() -> None:
     assert result.counts.tolist() == [6, 6, 6]
 
 
-def test_batches_are_of_tiles_and_truths_of_pictures() -> None:
+def test_batches_are_of_tiles_and_truths_of_images() -> None:
     dataset = scenes()
     result = {"size": [64, 64], "resize": "letterbox", "channels": 3, "tile_size": 64}
     viewed = batches(dataset, result, batch_size=4)
@@ -88,7 +88,7 @@ def test_batches_are_of_tiles_and_truths_of_pictures() -> None:
 
 
 @pytest.mark.parametrize("side", [64, 1000])
-def test_a_tile_as_large_as_the_picture_is_the_picture(side: int) -> None:
+def test_a_tile_as_large_as_the_image_is_the_image(side: int) -> None:
     dataset = scenes()
     parts, _ = tile_dataset(dataset, side)
     assert (len(parts) == 3) == (side == 1000)

@@ -41,7 +41,7 @@ CASES = list(itertools.product(("light", "standard", "strong"), (True, False), (
 
 
 @pytest.mark.parametrize(("strength", "flip", "side", "gray"), CASES)
-def test_standard_changes_pictures_and_nothing_else(strength: str, flip: bool, side: int, gray: bool) -> None:
+def test_standard_changes_images_and_nothing_else(strength: str, flip: bool, side: int, gray: bool) -> None:
     size = (side, side + 5)
     step = standard(strength, flip=flip, size=size, gray=gray)
     assert step is not None
@@ -113,7 +113,7 @@ def test_boxes_go_where_the_pixels_go(step: steps.Step, seed: int) -> None:
 
 @given(st.integers(2, 12), st.integers(2, 12), st.floats(0, 0.6), st.booleans(), st.integers(0, 99))
 @settings(max_examples=40, deadline=None)
-def test_a_shifted_picture_is_a_window_of_the_mirrored_one(
+def test_a_shifted_image_is_a_window_of_the_mirrored_one(
     height: int, width: int, share: float, flip: bool, seed: int
 ) -> None:
     images = noise(3, 3, height, width)
@@ -130,7 +130,7 @@ def test_a_shifted_picture_is_a_window_of_the_mirrored_one(
         assert any(np.array_equal(after, w) for w in windows)
 
 
-def test_half_of_the_pictures_are_mirrored() -> None:
+def test_half_of_the_images_are_mirrored() -> None:
     ramp = torch.arange(64, dtype=torch.uint8).expand(400, 1, 8, 64)
     for step in (steps.random_translate(0.0, True), steps.random_resized_crop((1.0, 1.0), True)):
         images = step(batch(ramp), rng()).images
@@ -150,7 +150,7 @@ def blob(y: int, x: int, height: int, width: int) -> Tensor:
 
 
 def center(images: Tensor) -> Tensor:
-    """(B, 2) centre of mass in pixels from the middle of the picture, y and x."""
+    """(B, 2) centre of mass in pixels from the middle of the image, y and x."""
     height, width = images.shape[-2:]
     y, x = torch.arange(height) - (height - 1) / 2, torch.arange(width) - (width - 1) / 2
     mass = images.sum((1, 2, 3))
@@ -244,12 +244,12 @@ def plain(n: int) -> Tensor:
     return (10 * torch.arange(n, dtype=torch.uint8)).view(n, 1, 1, 1).expand(n, 3, 20, 30)
 
 
-def test_mixup_blends_pictures_as_it_blends_truths() -> None:
+def test_mixup_blends_images_as_it_blends_truths() -> None:
     images, scores = mixed(mixup, plain(20))
     assert images.dtype == torch.uint8
     wanted = (scores @ (10 * torch.arange(20.0))).view(-1, 1, 1, 1)
     assert (images - wanted).abs().max() <= 0.5001
-    assert len(scores.diagonal().unique()) > 10  # each picture has its own share
+    assert len(scores.diagonal().unique()) > 10  # each image has its own share
     assert 0.3 < scores.diagonal().mean() < 0.8
 
 

@@ -1,4 +1,4 @@
-"""One rule for every folder: hidden files and what systems leave behind are nobody's pictures."""
+"""One rule for every folder: hidden files and what systems leave behind are nobody's images."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LEFT_BEHIND = (
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Two pictures, and what a Mac, a notebook, Windows and a storage box add."""
+    """Two images, and what a Mac, a notebook, Windows and a storage box add."""
     for name in ("a.jpg", "deep/b.jpg", *LEFT_BEHIND):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"x")

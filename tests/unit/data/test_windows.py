@@ -1,4 +1,4 @@
-"""Windows into a TIFF show what the whole picture shows, however it is stored."""
+"""Windows into a TIFF show what the whole image shows, however it is stored."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sightline.data.io.regions import Parts, Whole
 from sightline.errors import UnreadableImage
 
 HEIGHT, WIDTH = 83, 131
-STRIPS = 131 * 3 * 8  # bytes; 8 rows of an RGB picture
+STRIPS = 131 * 3 * 8  # bytes; 8 rows of an RGB image
 
 
 def noise(mode: str = "RGB") -> Image.Image:
@@ -57,7 +57,7 @@ WAYS: list[tuple[str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("mode", "how"), WAYS)
-def test_windows_show_what_the_whole_picture_shows(
+def test_windows_show_what_the_whole_image_shows(
     mode: str, how: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("PIL.TiffImagePlugin.STRIP_SIZE", STRIPS // 4)
@@ -121,7 +121,7 @@ def test_windows_of_a_tiff_in_tiles(tmp_path_factory: Any, x: int, y: int, w: in
     assert np.array_equal(result.read(x, y, w, h), image[y : y + h, x : x + w])
 
 
-def test_pictures_whose_parts_depend_on_the_whole_are_read_whole(tmp_path: Path) -> None:
+def test_images_whose_parts_depend_on_the_whole_are_read_whole(tmp_path: Path) -> None:
     turned, fractions, png = tmp_path / "turned.tif", tmp_path / "f.tif", tmp_path / "p.png"
     noise().save(turned, tiffinfo={274: 6})
     Image.fromarray(np.linspace(0, 9, HEIGHT * WIDTH, dtype=np.float32).reshape(HEIGHT, WIDTH)).save(

@@ -90,7 +90,7 @@ def test_what_is_no_plain_trunk_is_left_in_full() -> None:
 
 def test_a_first_convolution_to_few_maps_stays_in_full_with_its_activation() -> None:
     model = network(*SILU)
-    assert slight(model.graph) == set()  # four channels are none of a picture
+    assert slight(model.graph) == set()  # four channels are none of an image
     weights = next(first for first in model.graph.initializer if first.name == "w")
     for node, name in zip(model.graph.node, ("first", "sigmoid", "silu", "second", "answer"), strict=True):
         node.name = name

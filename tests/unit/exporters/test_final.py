@@ -17,7 +17,7 @@ SETTINGS: dict[str, Any] = {
 
 
 def crowd(n: int = 3, most: int = 200) -> dict[str, Tensor]:
-    """Candidates that overlap, leave the picture, and have no area, some of them."""
+    """Candidates that overlap, leave the image, and have no area, some of them."""
     generator = torch.Generator().manual_seed(0)
     near = torch.rand(n, most, 2, generator=generator) * 60 - 5
     sides = torch.rand(n, most, 2, generator=generator) * 50

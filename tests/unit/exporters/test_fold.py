@@ -22,7 +22,7 @@ from sightline.exporters.blocks import blocked  # noqa: E402
 from sightline.exporters.fold_normalization import folded  # noqa: E402
 from sightline.exporters.onnx_proto import constants, proto  # noqa: E402
 
-# By name: task, method, backbone, side of the pictures, and what may be left to do with pixels.
+# By name: task, method, backbone, side of the images, and what may be left to do with pixels.
 NETWORKS: dict[str, tuple[str, str, str, int, list[str]]] = {
     "cnn-tiny": ("classify", "net", "cnn-tiny", 32, []),
     "resnet18": ("classify", "net", "resnet18", 64, ["Add"]),
@@ -34,7 +34,7 @@ NETWORKS: dict[str, tuple[str, str, str, int, list[str]]] = {
 
 @functools.cache
 def traced(name: str, include: Include = "postprocess") -> tuple[Any, np.ndarray]:
-    """The graph as it was, and two pictures as it takes them: noise and white."""
+    """The graph as it was, and two images as it takes them: noise and white."""
     graph = graph_of(name, include)
     images = graph.example(2)
     images[1] = images.max()
@@ -42,7 +42,7 @@ def traced(name: str, include: Include = "postprocess") -> tuple[Any, np.ndarray
 
 
 def graph_of(name: str, include: Include = "postprocess") -> Graph:
-    """A network that has seen a few pictures, with a mean and deviation of its own for each channel."""
+    """A network that has seen a few images, with a mean and deviation of its own for each channel."""
     task, method, backbone, side, _ = NETWORKS[name]
     settings = {**toy_plan(task, model=method).settings, "size": [side, side], "channels": 3}
     settings |= {"mean": [0.74, 0.41, 0.11], "std": [0.06, 0.21, 0.3]}
@@ -89,7 +89,7 @@ def before_convolutions(model: Any) -> list[str]:
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_normalization_is_in_the_weights_and_answers_stay_the_same(name: str) -> None:
-    """At the border too, where zeros are padded after the normalisation: white pictures would tell."""
+    """At the border too, where zeros are padded after the normalisation: white images would tell."""
     plain, images = traced(name)
     lean = folded(copy.deepcopy(plain))
     assert before_convolutions(lean) == ["Cast", *NETWORKS[name][4]]

@@ -1,4 +1,4 @@
-"""Two-stage detectors: what lies between their stages is in the file, for any number of pictures."""
+"""Two-stage detectors: what lies between their stages is in the file, for any number of images."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from sightline.models.detection import postprocess
 from sightline.tasks.detect import MODELS as DETECTORS
 from sightline.tasks.instance import MODELS as SEGMENTERS
 from tests.unit.runtime import exported
-from tests.unit.tasks.instance._pictures import FOUR, pictures, settings
+from tests.unit.tasks.instance._samples import FOUR, image_batch, settings
 
 KINDS = {"faster-rcnn": "instances", "mask-rcnn": "outlines"}
-IMAGES = pictures([*FOUR[:2], []]).images
+IMAGES = image_batch([*FOUR[:2], []]).images
 
 
 @cache
 def graph(method: str) -> Graph:
-    """A network that tells boxes apart, so that rounding decides nothing; on one picture it finds nothing."""
+    """A network that tells boxes apart, so that rounding decides nothing; on one image it finds nothing."""
     torch.manual_seed(0)
     models = DETECTORS if method == "faster-rcnn" else SEGMENTERS
     model = models.load(method).MODEL(settings("resnet18", resize="stretch", conf=0.0)).eval()

@@ -25,7 +25,7 @@ EDGE = [[1, 0, -1]] * 3
 FOUR = [[5.0, 3, 0, 3], [4, 0, 9, 4], [2, 4, 1, 2], [1, 3, 2, 3]]
 
 
-def picture(rows: list[list[float]] | list[list[int]]) -> torch.Tensor:
+def tensor_of(rows: list[list[float]] | list[list[int]]) -> torch.Tensor:
     return torch.tensor(rows, dtype=torch.float32)[None, None]
 
 
@@ -40,7 +40,7 @@ def picture(rows: list[list[float]] | list[list[int]]) -> torch.Tensor:
 def test_convolution_by_hand(
     rows: list[list[int]], kernel: list[list[int]], stride: int, expected: list[list[int]]
 ) -> None:
-    assert F.conv2d(picture(rows), picture(kernel), stride=stride)[0, 0].tolist() == expected
+    assert F.conv2d(tensor_of(rows), tensor_of(kernel), stride=stride)[0, 0].tolist() == expected
 
 
 def test_convolution_of_three_channels_with_padding_and_bias() -> None:
@@ -87,7 +87,7 @@ def test_output_size_of_a_convolution(h: int, k: int, s: int, p: int, d: int) ->
 
 
 def test_stochastic_pooling_probabilities_by_hand() -> None:
-    probabilities = window_probabilities(StochasticPool(2)._windows(picture(FOUR)))
+    probabilities = window_probabilities(StochasticPool(2)._windows(tensor_of(FOUR)))
     expected = [
         [[5 / 12, 3 / 12, 4 / 12, 0], [0, 3 / 16, 9 / 16, 4 / 16]],
         [[2 / 10, 4 / 10, 1 / 10, 3 / 10], [1 / 8, 2 / 8, 2 / 8, 3 / 8]],
@@ -96,14 +96,14 @@ def test_stochastic_pooling_probabilities_by_hand() -> None:
 
 
 def test_stochastic_pooling_at_inference_by_hand() -> None:
-    out = StochasticPool(2).eval()(picture(FOUR))
+    out = StochasticPool(2).eval()(tensor_of(FOUR))
     assert torch.allclose(out[0, 0], torch.tensor([[25 / 6, 6.625], [3.0, 2.25]]))
 
 
 def test_stochastic_pooling_draws_in_proportion() -> None:
     pool = StochasticPool(2, torch.Generator().manual_seed(1)).train()
     n = 20_000
-    drawn = pool(picture(FOUR).expand(n, 1, 4, 4))[:, 0, 0, 0]
+    drawn = pool(tensor_of(FOUR).expand(n, 1, 4, 4))[:, 0, 0, 0]
     shares = [(drawn == value).float().mean().item() for value in (5, 3, 4, 0)]
     # Five standard deviations of a share of 20,000 draws are below 0.018.
     assert shares == pytest.approx([5 / 12, 3 / 12, 4 / 12, 0], abs=0.018)
@@ -136,7 +136,7 @@ def test_stochastic_pooling_of_nothing_is_nothing(training: bool) -> None:
 
 @given(h=st.integers(4, 20), w=st.integers(4, 20), ratio=st.floats(1.1, 2.0), training=st.booleans())
 @settings(max_examples=40, deadline=None)
-def test_fractional_pooling_passes_on_values_of_the_picture(
+def test_fractional_pooling_passes_on_values_of_the_image(
     h: int, w: int, ratio: float, training: bool
 ) -> None:
     x = torch.rand(2, 3, h, w)

@@ -51,7 +51,7 @@ def test_timm_network_answers_as_timm_itself(name: str) -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_timm_network_takes_gray_pictures_of_another_size(channels: int) -> None:
+def test_timm_network_takes_gray_images_of_another_size(channels: int) -> None:
     network = registry.create("vit_tiny_patch16_224", outputs=5, channels=channels, size=(48, 32)).eval()
     assert network(torch.rand(1, channels, 48, 32)).shape == (1, 5)
 
@@ -93,7 +93,7 @@ def test_lecture_cnn_takes_each_pooling(pool: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "size"), [("lenet5", 8), ("alexnet", 32), ("lecture-cnn", 5)])
-def test_pictures_too_small_are_refused_in_words(name: str, size: int) -> None:
+def test_images_too_small_are_refused_in_words(name: str, size: int) -> None:
     with pytest.raises(UsageError, match="--size"):
         registry.create(name, outputs=2, channels=3, size=(size, size))
 
@@ -140,7 +140,7 @@ def test_cards_need_no_network_to_be_built(monkeypatch: pytest.MonkeyPatch) -> N
     assert len(registry.names(all=True)) > 1000 + len(registry.names())
 
 
-def test_color_filters_kept_for_gray_pictures_answer_alike() -> None:
+def test_color_filters_kept_for_gray_images_answer_alike() -> None:
     conv = torch.nn.Conv2d(3, 4, 3, stride=2, padding=1)
     gray = torch.rand(2, 1, 9, 9)
     selected = take_channels(conv, 1, keep=True)

@@ -1,4 +1,4 @@
-"""Boxes on pictures lie where they should, and nothing else is touched."""
+"""Boxes on images lie where they should, and nothing else is touched."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_box_of_five_pixels_is_seen_and_does_not_hide_what_is_in_it(box: tuple
         assert line.any(0).sum() >= 5  # each of the four edges is there
 
 
-def test_lines_grow_with_the_picture() -> None:
+def test_lines_grow_with_the_image() -> None:
     for side, width in ((100, 2), (640, 2), (1280, 4), (1920, 6)):
         image = np.zeros((side // 2, side, 3), dtype=np.uint8)
         row = changed(image, [side / 4, side / 8, side / 2, side / 4])[round(side * 3 / 16)]
@@ -69,7 +69,7 @@ def test_truth_is_dashed() -> None:
     assert 0.4 < dashed.sum() / whole.sum() < 0.8
 
 
-def test_names_are_written_inside_the_picture() -> None:
+def test_names_are_written_inside_the_image() -> None:
     for box in ([0.0, 0.0, 5.0, 5.0], [130.0, 90.0, 140.0, 100.0], [0.0, 50.0, 140.0, 100.0]):
         plain = boxes(GRAY, [box], [4])
         named = boxes(GRAY, [box], [4], [0.87], ["a", "b", "c", "d", "bus"])
@@ -79,7 +79,7 @@ def test_names_are_written_inside_the_picture() -> None:
         assert (named == 255).all(2).any()  # white words on blue
 
 
-def test_the_picture_is_not_changed_and_gray_becomes_rgb() -> None:
+def test_the_image_is_not_changed_and_gray_becomes_rgb() -> None:
     image = np.zeros((40, 50, 1), dtype=np.uint8)
     drawn = boxes(image, [[5, 5, 20, 20]], [0])
     assert drawn.shape == (40, 50, 3)
@@ -90,7 +90,7 @@ def test_the_picture_is_not_changed_and_gray_becomes_rgb() -> None:
     assert np.array_equal(boxes(GRAY, [[np.nan, 0, 5, 5]], [0], [0.5], ["a"]), GRAY)
 
 
-def test_small_pictures_grow_by_a_whole_factor() -> None:
+def test_small_images_grow_by_a_whole_factor() -> None:
     image = np.arange(28 * 28, dtype=np.uint8).reshape(28, 28, 1)
     large, factor = enlarged(image)
     assert factor == 6

@@ -21,7 +21,7 @@ def plain(a: np.ndarray, b: np.ndarray, crowd: np.ndarray) -> np.ndarray:
 
 
 def drawn(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Spotted rectangles of all sizes in a picture of 9 x 11, some without any pixel."""
+    """Spotted rectangles of all sizes in an image of 9 x 11, some without any pixel."""
     result = np.zeros((n, 9, 11), dtype=bool)
     for first in result:
         (y1, y2), (x1, x2) = np.sort(rng.integers(0, 10, 2)), np.sort(rng.integers(0, 12, 2))
@@ -42,7 +42,7 @@ def test_by_hand() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 10**6), n=st.integers(0, 6), m=st.integers(0, 6))
-def test_overlaps_are_those_of_whole_pictures(seed: int, n: int, m: int) -> None:
+def test_overlaps_are_those_of_whole_images(seed: int, n: int, m: int) -> None:
     rng = np.random.default_rng(seed)
     a, b, crowd = drawn(rng, n), drawn(rng, m), rng.random(m) < 0.3
     expected = plain(a, b, crowd)

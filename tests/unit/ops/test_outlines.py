@@ -188,4 +188,4 @@ def test_three_thousand_objects_take_no_minutes() -> None:
         points, _ = blob(seed % 5, 40)
         mask = fill([points], 1000, 1000)[2]
         trace(mask)
-    assert time.process_time() - began < 60  # a guard against what grows with the picture; 1 s is usual
+    assert time.process_time() - began < 60  # a guard against what grows with the image; 1 s is usual

@@ -1,4 +1,4 @@
-"""Tiles cover a picture, and an object that several show is told once."""
+"""Tiles cover an image, and an object that several show is told once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ sides = st.integers(1, 90)
 
 
 @given(sides, sides, st.integers(4, 40))
-def test_tiles_cover_the_picture_and_overlap(height: int, width: int, side: int) -> None:
+def test_tiles_cover_the_image_and_overlap(height: int, width: int, side: int) -> None:
     viewed = np.zeros((height, width), dtype=int)
     for x, y, w, h in tile_windows(height, width, side):
         assert 0 <= x <= x + w <= width

@@ -42,7 +42,7 @@ def confusion(k: int, seed: int = 0) -> np.ndarray:
 
 
 def build() -> tuple[Page, Callable[[str], np.ndarray]]:
-    """The page, and where its pictures come from."""
+    """The page, and where its images come from."""
     x, y = load_digits(return_X_y=True)
     a, b, ya, yb = train_test_split(x, y, test_size=360, random_state=0, stratify=y)
     model = LogisticRegression(max_iter=300, C=0.01).fit(a / 16, ya)
@@ -52,7 +52,7 @@ def build() -> tuple[Page, Callable[[str], np.ndarray]]:
     images = (b.reshape(-1, 8, 8, 1) * 15.9).astype(np.uint8)
     photo = np.linspace(0, 255, 300 * 400 * 3).reshape(300, 400, 3).astype(np.uint8)
 
-    def picture(id: str) -> np.ndarray:
+    def image_of(id: str) -> np.ndarray:
         if id == "broken.jpg":
             raise OSError("broken.jpg: the file ends after 1,024 of 48,211 bytes.")
         return photo if id.startswith("photos/") else images[int(id.rpartition("/")[2])]
@@ -89,8 +89,8 @@ def build() -> tuple[Page, Callable[[str], np.ndarray]]:
         Finding(
             "duplicates-across-splits",
             "error",
-            "12 pictures are in the training and in the test set.",
-            "Keep each picture in one split only, or let Sightline split: put all into one folder.",
+            "12 images are in the training and in the test set.",
+            "Keep each image in one split only, or let Sightline split: put all into one folder.",
             12,
             tuple(f"train/{i}/img_{i:04}.png = test/{i}/img_{i + 7:04}.png" for i in range(12)),
         ),
@@ -103,7 +103,7 @@ def build() -> tuple[Page, Callable[[str], np.ndarray]]:
     sections = [
         Section(
             "What was asked",
-            "Classify 8 x 8 grey pictures into 10 classes. The network was chosen on the validation set; the "
+            "Classify 8 x 8 grey images into 10 classes. The network was chosen on the validation set; the "
             "test set was opened once.\n\nThe same again:\n\n    sightline train digits --seed 3 --epochs 30",
         ),
         Section(
@@ -246,7 +246,7 @@ def build() -> tuple[Page, Callable[[str], np.ndarray]]:
         ],
         sections,
     )
-    return page, picture
+    return page, image_of
 
 
 if __name__ == "__main__":

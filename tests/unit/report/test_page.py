@@ -71,7 +71,7 @@ def read(html: str) -> Reader:
     return reader
 
 
-def picture(id: str) -> np.ndarray:
+def image_of(id: str) -> np.ndarray:
     return np.full((8, 8, 1), 100, np.uint8)
 
 
@@ -137,7 +137,7 @@ def everywhere(text: str) -> Page:
 
 
 def test_what_the_user_wrote_is_shown_and_never_run() -> None:
-    html = render(everywhere(NASTY), picture)
+    html = render(everywhere(NASTY), image_of)
     viewed = read(html)
     assert viewed.tags.count("script") == 1
     assert viewed.tags.count("img") == 2
@@ -150,18 +150,18 @@ def test_what_the_user_wrote_is_shown_and_never_run() -> None:
 
 def test_text_that_looks_like_our_markup_stays_text() -> None:
     text = 'id="x" href="#y" url(#z) #1f2328'
-    html = render(page(BarPlot("b", "x", "y", {text[:20]: 1.0, text[21:]: 2.0})), picture)
+    html = render(page(BarPlot("b", "x", "y", {text[:20]: 1.0, text[21:]: 2.0})), image_of)
     assert text[:20] in read(html).text
     assert text[21:] in read(html).text
 
 
-def test_a_picture_that_cannot_be_read_is_said_and_the_rest_is_shown() -> None:
+def test_an_image_that_cannot_be_read_is_said_and_the_rest_is_shown() -> None:
     def fetch(id: str) -> np.ndarray:
         if id == "bad.jpg":
             raise UnreadableImage("bad.jpg", "truncated", "the file ends too early.")
         if id == "odd.npy":
             return np.zeros((4, 4), np.float64)[..., None]
-        return picture(id)
+        return image_of(id)
 
     html = render(page(PredictionGallery("g", ["a.jpg", "bad.jpg", "odd.npy"], ["1", "2", "3"])), fetch)
     assert read(html).tags.count("img") == 1
@@ -170,14 +170,14 @@ def test_a_picture_that_cannot_be_read_is_said_and_the_rest_is_shown() -> None:
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (8, 8, 3), (2000, 10, 3), (300, 400, 1), (1, 5000, 3)])
-def test_pictures_of_any_shape_become_small_ones(shape: tuple[int, int, int]) -> None:
+def test_images_of_any_shape_become_small_ones(shape: tuple[int, int, int]) -> None:
     html = render(page(PredictionGallery("g", ["a"], ["b"])), lambda _: np.zeros(shape, np.uint8))
     assert read(html).tags.count("img") == 1
     assert len(html) < 60_000
 
 
-def test_small_pictures_are_enlarged_without_smoothing_and_large_ones_with() -> None:
-    small = render(page(PredictionGallery("g", ["a"], ["b"])), picture)
+def test_small_images_are_enlarged_without_smoothing_and_large_ones_with() -> None:
+    small = render(page(PredictionGallery("g", ["a"], ["b"])), image_of)
     large = render(page(PredictionGallery("g", ["a"], ["b"])), lambda _: np.zeros((300, 300, 3), np.uint8))
     assert 'class="px"' in small
     assert "data:image/png" in small
@@ -186,17 +186,17 @@ def test_small_pictures_are_enlarged_without_smoothing_and_large_ones_with() -> 
 
 
 def test_a_long_gallery_is_cut_and_says_so() -> None:
-    html = render(page(PredictionGallery("g", [f"{i}" for i in range(500)], [""] * 500)), picture)
+    html = render(page(PredictionGallery("g", [f"{i}" for i in range(500)], [""] * 500)), image_of)
     assert read(html).tags.count("img") == 60
-    assert "The first 60 of 500 pictures are shown." in html
+    assert "The first 60 of 500 images are shown." in html
 
 
 def test_scores_stand_with_interval_and_n() -> None:
     score = Score(0.9, 0.85, 0.94, 120)
-    text = " ".join(read(render(page(Table("t", ["a", "b"], [["x", score]])), picture)).text.split())
+    text = " ".join(read(render(page(Table("t", ["a", "b"], [["x", score]])), image_of)).text.split())
     assert "0.900 0.850 to 0.940, n 120" in text
     facts = Page("t", "", [("accuracy", score.text(True))], [], [])
-    assert "90.0 %85.0 to 94.0, n 120" in read(render(facts, picture)).text
+    assert "90.0 %85.0 to 94.0, n 120" in read(render(facts, image_of)).text
 
 
 def test_findings_stand_by_severity_with_the_way_out() -> None:
@@ -204,7 +204,7 @@ def test_findings_stand_by_severity_with_the_way_out() -> None:
         Finding("odd", "info", "Odd.", "Look.", 1, ("a",)),
         Finding("leak", "error", "Leaks.", "Split again.", 900, tuple(f"f{i}.png" for i in range(900))),
     )
-    html = render(page(findings=findings), picture)
+    html = render(page(findings=findings), image_of)
     text = read(html).text
     assert text.index("Errors") < text.index("Leaks.") < text.index("Split again.") < text.index("Notes")
     assert "--accept leak" in text
@@ -218,7 +218,7 @@ def test_findings_stand_by_severity_with_the_way_out() -> None:
 def test_a_large_matrix_names_its_worst_confusions() -> None:
     counts = np.eye(100) * 50
     counts[17, 42] = 25
-    html = render(page(Matrix("m", [f"kind {i}" for i in range(100)], counts.tolist())), picture)
+    html = render(page(Matrix("m", [f"kind {i}" for i in range(100)], counts.tolist())), image_of)
     text = " ".join(read(html).text.split())
     assert "kind 17 kind 42 25 33 %" in text
     assert len(html) < 100_000
@@ -226,20 +226,20 @@ def test_a_large_matrix_names_its_worst_confusions() -> None:
 
 def test_code_in_a_text_stays_as_it_is() -> None:
     section = Section("s", "Before.\n\n    a = 1\n    if a:\n        b()\n\nAfter.")
-    html = render(Page("t", "", [], [], [section]), picture)
+    html = render(Page("t", "", [], [], [section]), image_of)
     assert "<code>a = 1\nif a:\n    b()</code>" in html
     assert '<p class="text">After.</p>' in html
 
 
 def test_class_names_that_are_numbers_are_names() -> None:
-    html = render(page(Table("t", ["class", "images"], [["0", 5], ["1", 12345]])), picture)
+    html = render(page(Table("t", ["class", "images"], [["0", 5], ["1", 12345]])), image_of)
     assert '<th scope=row data-sort="0"><bdi>0</bdi></th>' in html
     assert '<td class="n" data-sort="12345"><bdi>12\N{NARROW NO-BREAK SPACE}345</bdi></td>' in html
 
 
 def test_fractions_of_a_column_get_the_same_digits() -> None:
     rows = [["a", 1.0, 3, 1e-9], ["b", 0.98214, 4, 0.5]]
-    html = render(page(Table("t", ["class", "F1", "images", "p"], rows)), picture)
+    html = render(page(Table("t", ["class", "F1", "images", "p"], rows)), image_of)
     cells = re.findall(r"<bdi>([^<]*)</bdi>", html)
     assert cells == ["a", "1.000", "3", "1e-09", "b", "0.982", "4", "0.5"]
 
@@ -247,7 +247,7 @@ def test_fractions_of_a_column_get_the_same_digits() -> None:
 def test_narrow_figures_share_a_row_and_a_lone_one_takes_it_all() -> None:
     wide = Table("scores", ["a", "b"], [["x", Score(0.5, 0.4, 0.6, 9)]])
     bars = [BarPlot(f"bars {i}", "x", "y", {"a": 1.0}) for i in range(3)]
-    html = render(page(bars[0], wide, bars[1], bars[2]), picture)
+    html = render(page(bars[0], wide, bars[1], bars[2]), image_of)
     heads = re.findall(r'<figure class="([^"]*)">\n<figcaption><h3>([^<]*)</h3>', html)
     assert [(title, "wide" in kind) for kind, title in heads] == [
         ("bars 0", False),
@@ -258,11 +258,11 @@ def test_narrow_figures_share_a_row_and_a_lone_one_takes_it_all() -> None:
 
 
 def test_the_page_is_written_whole(tmp_path: Path) -> None:
-    write(page(), picture, tmp_path / "report.html")
-    assert (tmp_path / "report.html").read_text(encoding="utf-8") == render(page(), picture)
+    write(page(), image_of, tmp_path / "report.html")
+    assert (tmp_path / "report.html").read_text(encoding="utf-8") == render(page(), image_of)
     assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
     with pytest.raises(SightlineError, match=r"report\.html could not be written"):
-        write(page(), picture, tmp_path / "nowhere" / "report.html")
+        write(page(), image_of, tmp_path / "nowhere" / "report.html")
 
 
 def test_empty_everything_still_makes_a_page() -> None:
@@ -272,18 +272,18 @@ def test_empty_everything_still_makes_a_page() -> None:
         BarPlot("b", "x", "y", {}),
         Matrix("m", [], []),
     ]
-    text = read(render(page(*exhibits), picture)).text
+    text = read(render(page(*exhibits), image_of)).text
     assert "Nothing to list." in text
-    assert "No pictures." in text
+    assert "No images." in text
     assert text.count("nothing to draw") == 2
 
 
-def test_each_picture_is_fetched_once_a_section() -> None:
+def test_each_image_is_fetched_once_a_section() -> None:
     requested: list[str] = []
 
     def fetch(id: str) -> np.ndarray:
         requested.append(id)
-        return picture(id)
+        return image_of(id)
 
     fetcher: Callable[[str], np.ndarray] = fetch
     render(page(PredictionGallery("a", ["x", "y"], ["", ""]), PredictionGallery("b", ["y"], [""])), fetcher)

@@ -86,7 +86,7 @@ def model(kind: str) -> ModelProto:
 
 
 def _objects(nodes: list[Any], constants: dict[str, Any], masks: bool) -> dict[str, tuple[int, list[Any]]]:
-    """The same candidates in every picture, more sure of in bright ones."""
+    """The same candidates in every image, more sure of in bright ones."""
     n, (height, width) = len(LABELS), SIZE
     outputs: dict[str, Any] = {"boxes": np.array(CANDIDATES, dtype=np.float32)[None]}
     shapes: dict[str, tuple[int, list[Any]]] = {"boxes": (_FLOAT, ["B", n, 4])}

@@ -50,7 +50,7 @@ def task(name: str, outputs: tuple[str, ...] = ()) -> Any:
 
 
 def moved(prediction: Any, resize: Any) -> Any:
-    """Back to the stored pictures, as every part of the toolkit does it."""
+    """Back to the stored images, as every part of the toolkit does it."""
     stored = torch.tensor(STORED)
     batch = Batch(torch.zeros(len(STORED), 3, *SIZE), None, (), input_affine(stored, SIZE, resize), stored)
     return batch.back(prediction)
@@ -74,7 +74,7 @@ def said(seed: int, count: int = 40, masks: bool = False) -> dict[str, np.ndarra
 def read(
     kind: str, outputs: dict[str, np.ndarray], settings: Any, stored: list[tuple[int, int]]
 ) -> list[Any]:
-    """One prediction a picture."""
+    """One prediction an image."""
     target = target_type(kind)
     return [
         target.decode({k: v[i] for k, v in outputs.items()}, settings, size) for i, size in enumerate(stored)
@@ -98,7 +98,7 @@ def test_boxes_are_those_of_the_toolkit(case: tuple[int, str, float]) -> None:
     seed, resize, nms = case
     settings, outputs = {**SETTINGS, "resize": resize, "nms": nms}, said(seed)
     mine = read("instances", outputs, settings, STORED)
-    # Picture by picture: torchvision moves boxes of other pictures apart, and rounds them then.
+    # Image by image: torchvision moves boxes of other images apart, and rounds them then.
     parts = [
         postprocess.select({k: v[i : i + 1] for k, v in as_tensors(outputs).items()}, settings)[0]
         for i in range(len(STORED))

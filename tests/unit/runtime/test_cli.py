@@ -18,18 +18,18 @@ from PIL import Image
 
 from sightline.runtime import cli, frames
 from tests.unit.runtime import exported
-from tests.unit.runtime.test_session import picture
+from tests.unit.runtime.test_session import random_image
 
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with models and pictures, which is where the command runs."""
+    """A folder with models and images, which is where the command runs."""
     monkeypatch.chdir(tmp_path)
     for kind in ("label", "instances", "outlines"):
         exported.write(tmp_path / f"{kind}.onnx", kind)
     (tmp_path / "photos" / "deep").mkdir(parents=True)
     for i, name in enumerate(("a.png", "b.jpg", "deep/c.png")):
-        Image.fromarray(picture(40 + i, 60, i)).save(tmp_path / "photos" / name)
+        Image.fromarray(random_image(40 + i, 60, i)).save(tmp_path / "photos" / name)
     (tmp_path / "photos" / "notes.txt").write_text("hello")
     return tmp_path
 
@@ -38,7 +38,7 @@ def lines(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def test_a_folder_is_a_line_a_picture(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_is_a_line_an_image(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["outlines.onnx", "photos"]) == 0
     out, err = capsys.readouterr()
     message = lines(out)
@@ -143,7 +143,7 @@ def opencv(count: int, message: int, opened: bool = True) -> types.ModuleType:
     return result
 
 
-def test_frames_of_a_film_are_pictures(
+def test_frames_of_a_film_are_images(
     place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (place / "film.mp4").write_bytes(b"\0\0\0\x18ftypisom")

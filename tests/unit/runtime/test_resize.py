@@ -52,7 +52,7 @@ def test_views_of_photographs_sizes_are_the_same(
 
 @pytest.mark.parametrize("mode", FITS)
 @pytest.mark.parametrize("stored", [(3, 30_000), (30_000, 2), (1, 20_001), (20_001, 1)])
-def test_views_of_long_pictures_are_the_same(stored: tuple[int, int], mode: Any) -> None:
+def test_views_of_long_images_are_the_same(stored: tuple[int, int], mode: Any) -> None:
     image = np.random.default_rng(6).integers(0, 256, (*stored, 3), dtype=np.uint8)
     assert np.array_equal(
         resize.resize_to_input(image, (12, 16), mode, 3), torch_view.resize_to_input(image, (12, 16), mode, 3)
@@ -61,7 +61,7 @@ def test_views_of_long_pictures_are_the_same(stored: tuple[int, int], mode: Any)
 
 @pytest.mark.parametrize("mode", FITS)
 @pytest.mark.parametrize("stored", [(1, 2**18), (2**18, 1)])
-def test_a_long_picture_takes_little_memory(stored: tuple[int, int], mode: Any) -> None:
+def test_a_long_image_takes_little_memory(stored: tuple[int, int], mode: Any) -> None:
     """It would be 16 million places wide once its short side is as large as wanted."""
     tracemalloc.start()
     try:
@@ -81,6 +81,6 @@ def test_places_lead_back_as_the_toolkits_do(
     assert np.array_equal(resize.to_stored((height, width), (to_height, to_width), mode), wanted)
 
 
-def test_a_picture_of_the_right_size_is_given_back() -> None:
+def test_an_image_of_the_right_size_is_given_back() -> None:
     image = np.zeros((8, 9, 3), dtype=np.uint8)
     assert resize.resize_to_input(image, (8, 9)) is image

@@ -1,4 +1,4 @@
-"""Exported files are opened, judged, and run over pictures of all kinds; nothing is lost on the way."""
+"""Exported files are opened, judged, and run over images of all kinds; nothing is lost on the way."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.unit.runtime import exported
 KINDS = ("label", "number", "masks", "instances", "outlines")
 
 
-def picture(height: int = 60, width: int = 90, seed: int = 0) -> np.ndarray:
+def random_image(height: int = 60, width: int = 90, seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 256, (6, 9, 3), dtype=np.uint8)
     return np.asarray(Image.fromarray(coarse).resize((width, height)))
@@ -31,13 +31,13 @@ def picture(height: int = 60, width: int = 90, seed: int = 0) -> np.ndarray:
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_answers(kind: str, tmp_path: Path) -> None:
     session = Session(exported.write(tmp_path / "m.onnx", kind), threads=1)
-    Image.fromarray(picture()).save(tmp_path / "a.png")
-    first, second = session.predict([tmp_path / "a.png", picture(48, 64)])
+    Image.fromarray(random_image()).save(tmp_path / "a.png")
+    first, second = session.predict([tmp_path / "a.png", random_image(48, 64)])
     assert (first.id, second.id, first.error, second.error) == (str(tmp_path / "a.png"), "1", "", "")
     assert json.loads(json.dumps(first.row)) == first.row != {}
     assert first.prediction.kind == kind
     if kind in ("instances", "outlines"):
-        assert first.prediction.boxes.max() > 64  # in the pixels of the picture, not of the input
+        assert first.prediction.boxes.max() > 64  # in the pixels of the image, not of the input
         assert [*first.prediction.labels[:2]] == [0, 1]  # the second car is the first one again
     if kind == "masks":
         assert first.prediction.map.shape == (60, 90)
@@ -55,19 +55,19 @@ def test_the_range_of_values_that_a_model_was_trained_with_is_kept(tmp_path: Pat
         Session(exported.write(tmp_path / "w.onnx", "number", pixel_range=[4095, 0]), threads=1)
 
 
-def test_a_batch_says_what_single_pictures_do(tmp_path: Path) -> None:
+def test_a_batch_says_what_single_images_do(tmp_path: Path) -> None:
     session = Session(exported.write(tmp_path / "m.onnx", "instances"), threads=1)
-    images = [picture(40 + i, 50, i) for i in range(5)]
+    images = [random_image(40 + i, 50, i) for i in range(5)]
     alone = [answer.row for first in images for answer in session.predict([first])]
     assert [answer.row for answer in session.predict(images, batch_size=3)] == alone
 
 
 def test_bad_files_are_answers_and_the_rest_goes_on(tmp_path: Path) -> None:
     session = Session(exported.write(tmp_path / "m.onnx", "label"), threads=1)
-    Image.fromarray(picture()).save(tmp_path / "a.jpg")
+    Image.fromarray(random_image()).save(tmp_path / "a.jpg")
     data = (tmp_path / "a.jpg").read_bytes()
     (tmp_path / "cut.jpg").write_bytes(data[: len(data) // 2])
-    (tmp_path / "text.png").write_text("no picture")
+    (tmp_path / "text.png").write_text("no image")
     sources: list[Any] = [tmp_path / name for name in ("cut.jpg", "a.jpg", "text.png", "none.png")]
     sources += [data, b"", Item("film.mp4#000003", None, error="is cut off")]
     result = list(session.predict(sources, batch_size=4))
@@ -80,8 +80,8 @@ def test_bad_files_are_answers_and_the_rest_goes_on(tmp_path: Path) -> None:
 
 
 def modes() -> dict[str, tuple[Image.Image, dict[str, Any]]]:
-    """Pictures that are easily read wrongly, and how they are saved."""
-    rgb = Image.fromarray(picture(33, 57, 3))
+    """Images that are easily read wrongly, and how they are saved."""
+    rgb = Image.fromarray(random_image(33, 57, 3))
     deep = Image.fromarray(np.arange(33 * 57, dtype=np.uint16).reshape(33, 57) * 30)
     turned = Image.Exif()
     turned[0x0112] = 6
@@ -99,7 +99,7 @@ def modes() -> dict[str, tuple[Image.Image, dict[str, Any]]]:
 
 @pytest.mark.parametrize("name", modes())
 @pytest.mark.parametrize("resize", ["stretch", "crop", "letterbox"])
-def test_pictures_are_seen_as_by_the_toolkit(name: str, resize: Any, tmp_path: Path) -> None:
+def test_images_are_seen_as_by_the_toolkit(name: str, resize: Any, tmp_path: Path) -> None:
     session = Session(exported.write(tmp_path / "m.onnx", "label", resize=resize), threads=1)
     image, options = modes()[name]
     image.save(tmp_path / name, **options)
@@ -116,7 +116,7 @@ def test_pictures_are_seen_as_by_the_toolkit(name: str, resize: Any, tmp_path: P
 
 
 def test_pixels_do_not_hang_on_simplejpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    Image.fromarray(picture(300, 400)).save(tmp_path / "a.jpg", quality=85)
+    Image.fromarray(random_image(300, 400)).save(tmp_path / "a.jpg", quality=85)
     with_it = decode(tmp_path / "a.jpg")
     monkeypatch.setattr("sightline.data.io.images.decode_jpeg", None)
     assert np.array_equal(decode(tmp_path / "a.jpg"), with_it)
@@ -223,17 +223,19 @@ def test_wrong_use_is_told(tmp_path: Path) -> None:
 
 def test_bombs_are_refused_before_they_are_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SIGHTLINE_MAX_PIXELS", "1000")
-    Image.fromarray(picture()).save(tmp_path / "a.png")
+    Image.fromarray(random_image()).save(tmp_path / "a.png")
     session = Session(exported.write(tmp_path / "m.onnx", "label"))
     with pytest.raises(UnreadableImage, match="more than the limit"):
         session.prepare(tmp_path / "a.png")
 
 
-def test_what_lies_behind_the_first_picture_is_not_looked_at(tmp_path: Path) -> None:
+def test_what_lies_behind_the_first_image_is_not_looked_at(tmp_path: Path) -> None:
     """Else a file of a million pages would take seconds."""
     session = Session(exported.write(tmp_path / "m.onnx", "label"))
     out = io.BytesIO()
-    Image.fromarray(picture()).save(out, "TIFF", save_all=True, append_images=[Image.fromarray(picture())])
+    Image.fromarray(random_image()).save(
+        out, "TIFF", save_all=True, append_images=[Image.fromarray(random_image())]
+    )
     data = bytearray(out.getvalue())
     first = int.from_bytes(data[4:8], "little")
     link = first + 2 + 12 * int.from_bytes(data[first : first + 2], "little")
@@ -260,15 +262,15 @@ def test_numbers_that_are_none_are_errors(tmp_path: Path) -> None:
     assert bad.row == {}
 
 
-def test_one_picture_needs_no_list_and_what_is_none_is_named(tmp_path: Path) -> None:
+def test_one_image_needs_no_list_and_what_is_none_is_named(tmp_path: Path) -> None:
     session = Session(exported.write(tmp_path / "m.onnx", "label"), threads=1)
-    Image.fromarray(picture()).save(tmp_path / "a.png")
+    Image.fromarray(random_image()).save(tmp_path / "a.png")
     named = str(tmp_path / "a.png")
     (wanted,) = session.predict([named])
-    for first in (named, Path(named), Path(named).read_bytes(), picture()):
+    for first in (named, Path(named), Path(named).read_bytes(), random_image()):
         (outputs,) = session.predict(first)
         assert outputs.row == wanted.row
-    for odd in (3, None, Image.fromarray(picture()), [picture()]):
+    for odd in (3, None, Image.fromarray(random_image()), [random_image()]):
         with pytest.raises(UsageError, match=f"Received {type(odd).__name__}"):
             list(session.predict([odd]))
 
@@ -291,11 +293,11 @@ def test_objects_count_from_the_thresholds_of_their_class_on(tmp_path: Path) -> 
 def test_objects_that_are_not_wanted_change_no_other(kind: str, cuts: Any, tmp_path: Path) -> None:
     more = {} if cuts is None else {"cuts": cuts}
     file = exported.write(tmp_path / "m.onnx", kind, **more)
-    (whole,) = Session(file, threads=1, min_score=0.0).predict([picture()])
+    (whole,) = Session(file, threads=1, min_score=0.0).predict([random_image()])
     scores = sorted(set(whole.prediction.scores.tolist()))
     for score in (0.0, *scores, 0.7, 1.0):
         wanted = whole.prediction.least(score)
-        (outputs,) = Session(file, threads=1, min_score=score).predict([picture()])
+        (outputs,) = Session(file, threads=1, min_score=score).predict([random_image()])
         for name in ("boxes", "labels", "scores"):
             assert np.array_equal(getattr(outputs.prediction, name), getattr(wanted, name))
         assert len(outputs.prediction.parts) == len(wanted.parts)

@@ -70,7 +70,7 @@ def test_tiles_are_joined_as_in_the_toolkit(kind: str, tmp_path: Path) -> None:
 
 def test_an_object_on_the_border_of_tiles_is_told_once_and_bad_files_go_on(tmp_path: Path) -> None:
     session = Session(exported.write(tmp_path / "m.onnx", "instances", tile_size=64), threads=1)
-    (tmp_path / "text.png").write_text("no picture")
+    (tmp_path / "text.png").write_text("no image")
     whole = np.full((48, 64, 3), 90, dtype=np.uint8)
     (first, bad, lost) = session.predict(
         [whole, tmp_path / "text.png", Item("film#1", None, error="is cut off")]

@@ -17,7 +17,7 @@ from PIL import Image
 import sightline
 from sightline.runtime.session import Session
 from tests.unit.runtime import exported
-from tests.unit.runtime.test_session import picture
+from tests.unit.runtime.test_session import random_image
 
 TREE = Path(sightline.__file__).parent
 PACKAGE = TREE.parent.parent / "packaging" / "runtime"
@@ -80,7 +80,7 @@ def test_nothing_heavy_is_loaded_and_little_memory_taken(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = exported.write(tmp_path / "m.onnx", "instances")
-    Image.fromarray(picture(720, 1280)).save(tmp_path / "a.png")
+    Image.fromarray(random_image(720, 1280)).save(tmp_path / "a.png")
     code = f"""
 import json, sys
 from sightline.runtime.session import Session
@@ -93,7 +93,7 @@ print(json.dumps([sorted({{name.split(".")[0] for name in sys.modules}}), memory
     assert not {"torch", "scipy", "sklearn", "matplotlib", "rich", "cyclopts"} & set(loaded)
     assert objects > 0
     with capsys.disabled():
-        print(f"\n  resident memory with a session and a 1280 x 720 picture: {memory} MB")
+        print(f"\n  resident memory with a session and a 1280 x 720 image: {memory} MB")
 
 
 def test_the_wheel_runs_where_nothing_else_is(tmp_path: Path) -> None:
@@ -111,8 +111,8 @@ def test_the_wheel_runs_where_nothing_else_is(tmp_path: Path) -> None:
         (points,) = (n for n in archive.namelist() if n.endswith("entry_points.txt"))
         assert "sightline-run = sightline_runtime.runtime.cli:main" in archive.read(points).decode()
     file = exported.write(tmp_path / "m.onnx", "outlines")
-    Image.fromarray(picture()).save(tmp_path / "a.png")
-    Image.fromarray(picture()).save(tmp_path / "a.jpg")
+    Image.fromarray(random_image()).save(tmp_path / "a.png")
+    Image.fromarray(random_image()).save(tmp_path / "a.jpg")
     images = [str(tmp_path / "a.png"), str(tmp_path / "a.jpg")]
     code = (
         BLOCK

@@ -1,4 +1,4 @@
-"""A session that says how bright a picture is, and misbehaves where a picture or its file says so."""
+"""A session that says how bright an image is, and misbehaves where an image or its file says so."""
 
 from __future__ import annotations
 

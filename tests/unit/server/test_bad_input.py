@@ -37,8 +37,8 @@ def bomb(side: int = 40_000) -> bytes:
 
 
 NOISE = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
-PICTURES = {
-    "not an image": (b"this is text, not a picture", 415, "not-an-image"),
+UPLOADS = {
+    "not an image": (b"this is text, not an image", 415, "not-an-image"),
     "html": (b"<!doctype html><html></html>", 415, "not-an-image"),
     "svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", 415, "unsupported"),
     "empty": (b"", 422, "empty"),
@@ -49,16 +49,16 @@ PICTURES = {
 }
 
 
-@pytest.mark.parametrize("name", PICTURES)
-def test_bad_pictures(server: Running, name: str) -> None:
-    content, status, reason = PICTURES[name]
+@pytest.mark.parametrize("name", UPLOADS)
+def test_bad_images(server: Running, name: str) -> None:
+    content, status, reason = UPLOADS[name]
     for reply in (server.predict(content), server.send(("a.png", content))):
         assert (reply.status, reply.reason) == (status, reason), reply.body
         assert len(reply.json["error"]["message"]) > 20
 
 
-def test_several_bad_pictures_and_no_good_one(server: Running) -> None:
-    reply = server.send(("a", b"text of some kind"), ("b", PICTURES["truncated png"][0]))
+def test_several_bad_images_and_no_good_one(server: Running) -> None:
+    reply = server.send(("a", b"text of some kind"), ("b", UPLOADS["truncated png"][0]))
     assert (reply.status, reply.reason) == (415, "not-an-image")
     assert "None of 2" in reply.json["error"]["message"]
 
@@ -91,7 +91,7 @@ def test_paths_and_addresses_are_not_followed(server: Running) -> None:
     assert server.predict(png(), path="/v1/predict?url=http://127.0.0.1/a.png").reason == "query"
 
 
-def test_too_many_pictures(server: Running) -> None:
+def test_too_many_images(server: Running) -> None:
     reply = server.send(*[(f"{i}.png", png()) for i in range(5)])
     assert (reply.status, reply.reason) == (413, "too-many")
     reply = server.send(*[("", b"")] * 10_000)

@@ -1,4 +1,4 @@
-"""The verb, with exported files: the same answers as the runtime gives, drawn pictures, tensors."""
+"""The verb, with exported files: the same answers as the runtime gives, drawn images, tensors."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def real(folder: Path) -> Iterator[Running]:
         process.wait()
 
 
-def pictures() -> dict[str, bytes]:
+def encoded_images() -> dict[str, bytes]:
     noise = np.random.default_rng(3).integers(0, 255, (90, 70, 3), dtype=np.uint8)
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -73,7 +73,7 @@ def pictures() -> dict[str, bytes]:
 
 @pytest.mark.parametrize("kind", MODELS)
 def test_the_same_answers_as_the_runtime(real: Running, folder: Path, kind: str) -> None:
-    sent = pictures()
+    sent = encoded_images()
     reply = real.send(*sent.items(), path=f"/v1/predict?model={kind}")
     assert reply.status == 200, reply.body
     session = Session(folder / f"{kind}.onnx", threads=1)
@@ -107,8 +107,8 @@ def test_what_cannot_be_asked_is_refused(real: Running, asked: str) -> None:
     assert (reply.status, reply.reason) == (400, "query")
 
 
-def test_a_bad_picture_of_a_model_with_tiles_is_told(real: Running) -> None:
-    reply = real.predict(b"no picture", path="/v1/predict?model=tiled-masks")
+def test_a_bad_image_of_a_model_with_tiles_is_told(real: Running) -> None:
+    reply = real.predict(b"no image", path="/v1/predict?model=tiled-masks")
     assert reply.status == 415
 
 

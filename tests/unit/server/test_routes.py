@@ -37,7 +37,7 @@ def test_files_of_a_form_are_predicted_in_order(server: Running) -> None:
     assert [first["label"] for first in message] == ["bright", "dark", "bright"]
 
 
-def test_pictures_may_come_as_base64_in_json(server: Running) -> None:
+def test_images_may_come_as_base64_in_json(server: Running) -> None:
     texts = [base64.b64encode(png(value)).decode() for value in (250, 3)]
     for message in ({"images": texts}, {"images": [f"data:image/png;base64,{text}" for text in texts]}):
         reply = server.predict(json.dumps(message).encode(), "application/json")
@@ -54,21 +54,21 @@ def test_pictures_may_come_as_base64_in_json(server: Running) -> None:
         (b"[]", 422, "json"),
         (b'{"image": 3}', 422, "json"),
         (b'{"image": "YQ==", "url": "x"}', 422, "json"),
-        (b'{"image": "a picture!"}', 422, "base64"),
+        (b'{"image": "an image!"}', 422, "base64"),
         (b'{"image": "/tmp/a.png"}', 422, "base64"),
-        (b'{"images": []}', 422, "no-picture"),
+        (b'{"images": []}', 422, "no-image"),
         (b'{"image": ""}', 422, "empty"),
         (b'{"images": ["YQ==", "YQ==", "YQ==", "YQ==", "YQ=="]}', 413, "too-many"),
         (b'{"image": "YQ=="}', 415, "not-an-image"),
     ],
 )
-def test_json_that_holds_no_picture_is_told(server: Running, body: bytes, status: int, reason: str) -> None:
+def test_json_that_holds_no_image_is_told(server: Running, body: bytes, status: int, reason: str) -> None:
     reply = server.predict(body, "application/json")
     assert (reply.status, reply.reason) == (status, reason)
 
 
-def test_a_bad_picture_among_good_ones_costs_only_itself(server: Running) -> None:
-    reply = server.send(("a.png", png(250)), ("b.txt", b"no picture at all"), ("c.png", png(3)))
+def test_a_bad_image_among_good_ones_costs_only_itself(server: Running) -> None:
+    reply = server.send(("a.png", png(250)), ("b.txt", b"no image at all"), ("c.png", png(3)))
     assert reply.status == 200
     first, second, third = reply.json["predictions"]
     assert (first["label"], third["label"]) == ("bright", "dark")
@@ -81,7 +81,7 @@ def test_a_bad_picture_among_good_ones_costs_only_itself(server: Running) -> Non
 
 @pytest.mark.parametrize(("accept", "kind"), [("image/jpeg", "JPEG"), ("image/png", "PNG"),
                                               ("text/html, image/*;q=0.8, */*;q=0.1", "JPEG")])  # fmt: skip
-def test_a_drawn_picture_on_request(server: Running, accept: str, kind: str) -> None:
+def test_a_drawn_image_on_request(server: Running, accept: str, kind: str) -> None:
     reply = server.predict(png(200, 200, 100), Accept=accept)
     assert reply.status == 200, reply.body
     assert reply.headers["content-type"] == f"image/{kind.lower()}"
@@ -185,7 +185,7 @@ def test_kserve_infers_bytes(server: Running) -> None:
     assert struct.unpack("<2f", reply.body[cut:]) == (0, 1)
 
 
-def test_pictures_of_all_kinds(server: Running) -> None:
+def test_images_of_all_kinds(server: Running) -> None:
     gray = np.full((6, 9), 60000, np.uint16)
     upright = np.zeros((20, 10, 3), np.uint8)
     exif = Image.Exif()

@@ -35,11 +35,11 @@ def test_what_waits_behind_a_crash_is_predicted_by_the_next_worker(tmp_path: Pat
         assert [first.result().status for first in good] == [200] * 6
 
 
-def test_a_picture_that_hangs_is_given_up(tmp_path: Path) -> None:
+def test_an_image_that_hangs_is_given_up(tmp_path: Path) -> None:
     with serving(tmp_path, timeout=1) as server:
         reply = server.predict(png() + HANG)
         assert (reply.status, reply.reason) == (504, "too-slow")
-        # the next picture finds a new worker, or is told to come again while that one starts
+        # the next image finds a new worker, or is told to come again while that one starts
         end = time.monotonic() + LONG
         while (status := server.predict(png()).status) != 200:
             assert status == 503
@@ -66,7 +66,7 @@ def test_ready_only_after_warm_up(tmp_path: Path) -> None:
         assert server.predict(png()).status == 200
 
 
-def test_pictures_are_predicted_together(tmp_path: Path) -> None:
+def test_images_are_predicted_together(tmp_path: Path) -> None:
     with serving(tmp_path, {"street": "slow"}, batch=4) as server, ThreadPoolExecutor(12) as clients:
         replies = list(clients.map(lambda _: server.predict(png()), range(12)))
         sizes = [reply.json["predictions"][0]["together"] for reply in replies]

@@ -1,4 +1,4 @@
-"""Small detectors of all libraries, and pictures for them."""
+"""Small detectors of all libraries, and images for them."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def build(method: str, side: int | None = None) -> Any:
     return copy.deepcopy(_built(method, side))
 
 
-def pictures(side: int, objects: list[list[tuple[int, ...]]]) -> Batch:
+def image_batch(side: int, objects: list[list[tuple[int, ...]]]) -> Batch:
     """Coloured rectangles (label, x1, y1, x2, y2) in sixty-fourths of the side, on grey."""
     images = torch.full((len(objects), 3, side, side), 60, dtype=torch.uint8)
     boxes = torch.tensor([o[1:] for image in objects for o in image]).reshape(-1, 4) * side // 64
@@ -79,7 +79,7 @@ FOUR = [
 
 
 def batch_for(method: str, objects: list[list[tuple[int, ...]]] = FOUR) -> Batch:
-    return pictures(SIDE.get(method, 64), objects)
+    return image_batch(SIDE.get(method, 64), objects)
 
 
 def rng(seed: int = 0) -> torch.Generator:

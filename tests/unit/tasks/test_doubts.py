@@ -88,7 +88,7 @@ def test_planted_mistakes_in_boxes_are_found_and_nothing_else(seed: int) -> None
     for name, planted in (("missing-boxes", missing), ("box-class-issues", swapped)):
         assert list(result[name].items) == [text for _, text in sorted(planted, key=lambda p: -p[0])]
         images = len({text.partition(":")[0] for _, text in planted})
-        assert f"{len(planted)} boxes in {images} pictures" in result[name].message
+        assert f"{len(planted)} boxes in {images} images" in result[name].message
     assert set(result["box-issues"].items) == set(spurious)
     assert len(result["box-issues"].items) == len(spurious) == result["box-issues"].count
     assert all(f.severity != "error" and "probably" in f.message for f in result.values())
@@ -155,7 +155,7 @@ def probabilities(true: np.ndarray, classes: int, rng: np.random.Generator) -> t
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_planted_wrong_labels_are_found_those_of_unseen_pictures_first(seed: int) -> None:
+def test_planted_wrong_labels_are_found_those_of_unseen_images_first(seed: int) -> None:
     rng = np.random.default_rng(seed)
     true = rng.integers(0, 3, 400)
     wrong = rng.permutation(400)[:20]

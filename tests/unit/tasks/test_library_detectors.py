@@ -161,7 +161,7 @@ LESSONS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
-def test_four_pictures_are_learnt_by_heart(method: str) -> None:
+def test_four_images_are_learnt_by_heart(method: str) -> None:
     model, batch = build(method).train(), batch_for(method)
     steps, lr = LESSONS[method]
     optimizer = torch.optim.Adam(model.parameters(), lr)
@@ -186,7 +186,7 @@ def test_four_pictures_are_learnt_by_heart(method: str) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_pictures_of_another_size_and_gray_ones(method: str) -> None:
+def test_images_of_another_size_and_gray_ones(method: str) -> None:
     """The size may change from batch to batch in training (multiscale)."""
     model = (
         MODELS.load(method).MODEL(settings(method, channels=1, mean=[0.4], std=[0.2], size=[96, 128])).train()
@@ -252,7 +252,7 @@ def test_loss_is_that_of_transformers() -> None:
     assert ours == pytest.approx(float(expected), rel=1e-5)
 
 
-def test_pictures_without_any_proposal() -> None:
+def test_images_without_any_proposal() -> None:
     model = build("faster-rcnn").eval()
     with torch.no_grad():
         model.network.net.rpn.score_thresh = 2.0

@@ -242,7 +242,7 @@ def test_exported_it_says_only_what_is_read(learnt: tuple[Model, Batch], nms: fl
         model.settings = selected
 
 
-def test_any_size_of_picture_is_taken_in_training() -> None:
+def test_any_size_of_image_is_taken_in_training() -> None:
     model = build("yolo-n").train()
     for height, width in ((96, 64), (50, 75)):
         target = nothing(2)

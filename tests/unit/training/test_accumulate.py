@@ -27,7 +27,7 @@ def weights(data: Path, out: Path, batch: int, windows: int) -> torch.Tensor:
 
 @pytest.mark.parametrize(("batch", "windows"), [(21, 8), (16, 4)])
 def test_a_window_that_is_not_full_makes_a_whole_step(batch: int, windows: int, tmp_path: Path) -> None:
-    """42 pictures in two batches of eight, and in 16 + 16 + 10 of four."""
+    """42 images in two batches of eight, and in 16 + 16 + 10 of four."""
     data = write_photos(tmp_path / "photos", 60)
     at_once = weights(data, tmp_path / "one", 42, 1)
     assert torch.allclose(weights(data, tmp_path / "many", batch, windows), at_once, atol=1e-6)

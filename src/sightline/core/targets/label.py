@@ -28,7 +28,7 @@ class ClassLabels(Targets):
     value: Tensor
     scores: Tensor | None = None
     kind = "label"
-    needs = "a class for each picture"
+    needs = "a class for each image"
 
     def __post_init__(self) -> None:
         if self.value.ndim not in (1, 2):

@@ -38,7 +38,7 @@ class SemanticMasks(Targets):
     sizes: Tensor
     maps: tuple[CompressedMaps | Tensor, ...]
     kind = "masks"
-    needs = "a class map for each picture"
+    needs = "a class map for each image"
     located = True
     description = "a class for each pixel"
 

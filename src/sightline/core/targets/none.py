@@ -23,7 +23,7 @@ class Unlabeled(Targets):
 
     count: int
     kind = "none"
-    needs = "pictures"
+    needs = "images"
     description = "nothing"
 
     def __len__(self) -> int:

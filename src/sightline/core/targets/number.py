@@ -24,7 +24,7 @@ class RegressionValues(Targets):
 
     value: Tensor
     kind = "number"
-    needs = "numbers for each picture"
+    needs = "numbers for each image"
     description = "numbers for each image"
 
     def __post_init__(self) -> None:

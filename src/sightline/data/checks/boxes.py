@@ -12,17 +12,17 @@ from sightline.data.checks._report import finding_on, silent_parts
 from sightline.data.scan import Scan
 from sightline.ops.objects import JUDGED, crowded
 
-SLACK = 1.0  # pixels that a box may reach beyond the picture: annotations are rounded
+SLACK = 1.0  # pixels that a box may reach beyond the image: annotations are rounded
 DUPLICATE_IOU = 0.99  # intersection over union of two boxes of one object
 TINY = 8.0  # pixels of the shorter side ...
-TRAINED = 320  # ... once the picture's longer side is brought to this
+TRAINED = 320  # ... once the image's longer side is brought to this
 LONG = 20.0  # longer side over shorter
-MANY_BOXES = 500  # boxes in a picture
+MANY_BOXES = 500  # boxes in an image
 REACHED = 0.95  # best average precision below which its limit is more than a remark
-SHARES = 16  # pixels of a picture that is too large for boxes within the first pixel
+SHARES = 16  # pixels of an image that is too large for boxes within the first pixel
 CARD = CheckCard(
     name="boxes",
-    summary="Boxes outside the picture, without size, repeated, tiny or long; pictures without or with many",
+    summary="Boxes outside the image, without size, repeated, tiny or long; images without or with many",
     findings=(
         "boxes-not-finite",
         "boxes-inverted-corners",
@@ -60,12 +60,12 @@ def _sizes(dataset: Dataset, scan: Scan) -> list[Finding]:
     swapped = differ & (declared == actual[:, ::-1]).all(1)
     return [
         *finding_on(dataset, "box-size-transposed", "error", swapped,
-               "{n} pictures are as high as their annotation says they are wide: they were turned, or their "
+               "{n} images are as high as their annotation says they are wide: they were turned, or their "
                "EXIF rotation was left out when boxes were drawn",
                "Where boxes were drawn without the EXIF rotation: --exif ignore. Else turn the boxes."),
         *finding_on(dataset, "box-sizes-differ", "error", differ & ~swapped,
-               "{n} pictures have another size than their annotation says; boxes are not scaled by guess",
-               "Use the pictures that were annotated, or scale the boxes along with them."),
+               "{n} images have another size than their annotation says; boxes are not scaled by guess",
+               "Use the images that were annotated, or scale the boxes along with them."),
     ]  # fmt: skip
 
 
@@ -95,20 +95,20 @@ def _shapes(dataset: Dataset) -> list[Finding]:
         *_on(dataset, flat & ~swapped, "degenerate-boxes", "warning",
              "{n} boxes have a width or height of zero", "Take them out, or draw them anew."),
         *_on(dataset, shares & ~flat & ~swapped, "boxes-in-relative-coordinates", "error",
-             "{n} boxes lie within the first pixel: they seem to be shares of the picture, not pixels",
-             "Multiply them by the picture's width and height."),
+             "{n} boxes lie within the first pixel: they seem to be shares of the image, not pixels",
+             "Multiply them by the image's width and height."),
         *_on(dataset, out, "boxes-outside", "error",
-             "{n} boxes lie wholly outside their picture",
-             "Look whether x and y, or the pictures, were mixed up; or take them out."),
+             "{n} boxes lie wholly outside their image",
+             "Look whether x and y, or the images, were mixed up; or take them out."),
         *_on(dataset, over, "boxes-partly-outside", "warning",
-             f"{{n}} boxes reach more than {SLACK:g} pixel beyond their picture; they are cut at its edge",
+             f"{{n}} boxes reach more than {SLACK:g} pixel beyond their image; they are cut at its edge",
              "Nothing, if the objects are cut by the edge; else draw them anew."),
         *_on(dataset, _repeated(dataset, sound), "duplicate-boxes", "warning",
-             f"{{n}} boxes repeat one of the same class in the same picture (IoU above {DUPLICATE_IOU:g})",
+             f"{{n}} boxes repeat one of the same class in the same image (IoU above {DUPLICATE_IOU:g})",
              "Keep one of each: a detector is punished for finding the object once."),
         *_on(dataset, tiny, "tiny-boxes", severity,
-             f"{{n}} boxes ({{share}}) have a side below {TINY:g} pixels once the picture's longer side is "
-             f"{TRAINED}", "Train at a larger --size, or cut the pictures into tiles."),
+             f"{{n}} boxes ({{share}}) have a side below {TINY:g} pixels once the image's longer side is "
+             f"{TRAINED}", "Train at a larger --size, or cut the images into tiles."),
         *_on(dataset, long, "boxes-extreme-aspect", "warning",
              f"{{n}} boxes are more than {LONG:g} times as long as wide",
              "Look whether they are slips; detectors find such shapes hard."),
@@ -177,16 +177,16 @@ def _counts(dataset: Dataset) -> list[Finding]:
             "no-boxes-to-train",
             "error",
             bare,
-            f"none of the {{n}} pictures of {' and '.join(parts)} has a box that counts (crowds and "
+            f"none of the {{n}} images of {' and '.join(parts)} has a box that counts (crowds and "
             "difficult objects do not); train learns from boxes, by those of val weights are chosen",
-            "Look whether the annotations were found and belong to these pictures.",
+            "Look whether the annotations were found and belong to these images.",
         ),
         *finding_on(
             dataset,
             "images-without-boxes",
             "info",
             counts == 0,
-            "{n} pictures ({share}) have no box; they teach what is no object",
+            "{n} images ({share}) have no box; they teach what is no object",
             "Nothing, if they show none of the classes; else annotate them.",
         ),
         *finding_on(
@@ -194,17 +194,17 @@ def _counts(dataset: Dataset) -> list[Finding]:
             "boxes-beyond-score",
             "warning" if best < REACHED else "info",
             dense,
-            f"{{n}} pictures have more than {JUDGED} objects of one class, and average precision judges "
-            f"{JUDGED} of them: over all pictures mAP cannot exceed {best:.3f}, whatever a model says",
-            "Cut the pictures into tiles (--tile-size), or read the score as a share of that number.",
+            f"{{n}} images have more than {JUDGED} objects of one class, and average precision judges "
+            f"{JUDGED} of them: over all images mAP cannot exceed {best:.3f}, whatever a model says",
+            "Cut the images into tiles (--tile-size), or read the score as a share of that number.",
         ),
         *finding_on(
             dataset,
             "many-boxes",
             "info",
             counts > MANY_BOXES,
-            f"{{n}} pictures have more than {MANY_BOXES} boxes, up to {most:,}; detectors give a limited "
+            f"{{n}} images have more than {MANY_BOXES} boxes, up to {most:,}; detectors give a limited "
             "number",
-            "Cut these pictures into tiles, or let the model give more.",
+            "Cut these images into tiles, or let the model give more.",
         ),
     ]

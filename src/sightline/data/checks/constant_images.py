@@ -10,7 +10,7 @@ from sightline.data.scan import Scan
 
 CARD = CheckCard(
     name="constant-images",
-    summary="Pictures whose every pixel has the same value",
+    summary="Images whose every pixel has the same value",
     findings=("constant-images",),
     of_pixels=True,
 )
@@ -23,6 +23,6 @@ def run(dataset: Dataset, scan: Scan) -> list[Finding]:
         "constant-images",
         "warning",
         scan.readable & (scan.low == scan.high),
-        "{n} pictures ({share}) show one single value",
+        "{n} images ({share}) show one single value",
         "Look whether they are black frames or failed exports, and take them out.",
     )

@@ -11,7 +11,7 @@ from sightline.core.targets.number import RegressionValues
 from sightline.data.checks._report import class_counts
 from sightline.data.scan import Scan
 
-MIN_IMAGES = 3  # pictures of a class: one each to train, choose and test by
+MIN_IMAGES = 3  # images of a class: one each to train, choose and test by
 FEW_IMAGES = 20
 RATIO = 10.0
 CARD = CheckCard(
@@ -49,22 +49,22 @@ def _counts(dataset: Dataset, everywhere: np.ndarray, train: np.ndarray) -> list
     severity: Severity = "error" if whole else "warning"
     if present.sum() == 1 and single_label:
         findings.append(_on(names[present], "single-class", "error",
-            "all pictures are of one class: {shown}; there is nothing to tell apart",
-            "Add pictures of another class."))  # fmt: skip
+            "all images are of one class: {shown}; there is nothing to tell apart",
+            "Add images of another class."))  # fmt: skip
     findings.append(_on(names[~present], "class-without-images", severity,
-        "{n} of the classes have no picture that can be used: {shown}",
-        "Put pictures there, or remove the classes."))  # fmt: skip
+        "{n} of the classes have no image that can be used: {shown}",
+        "Put images there, or remove the classes."))  # fmt: skip
     least = 2 if split else MIN_IMAGES
     counts = {str(n): int(c) for n, c in zip(names, train, strict=True)}
     small = present & (train < least) & ((train > 0) | (not split))
     findings.append(_on(names[small], "class-too-few-images", severity,
-        f"{{n}} of the classes have fewer than {least} pictures to train"
+        f"{{n}} of the classes have fewer than {least} images to train"
         + ("" if split else ", choose and test") + " with: {shown}",
-        "Add pictures, merge the class with another, or take it out.", counts))  # fmt: skip
+        "Add images, merge the class with another, or take it out.", counts))  # fmt: skip
     few = present & ~small & (train < FEW_IMAGES) & (train > 0)
     findings.append(_on(names[few], "class-few-images", "warning",
-        f"{{n}} of the classes have fewer than {FEW_IMAGES} pictures: {{shown}}",
-        "Add pictures; until then read what the report says of these classes with care.",
+        f"{{n}} of the classes have fewer than {FEW_IMAGES} images: {{shown}}",
+        "Add images; until then read what the report says of these classes with care.",
         counts))  # fmt: skip
     return [f for f in findings if f is not None] + _imbalance(names, train, whole)
 
@@ -101,7 +101,7 @@ def _imbalance(names: np.ndarray, train: np.ndarray, whole: bool) -> list[Findin
         Finding(
             "imbalance",
             "warning",
-            f"'{names[most]}' has {train[most]:,} pictures, '{names[least]}' {train[least]:,}: "
+            f"'{names[most]}' has {train[most]:,} images, '{names[least]}' {train[least]:,}: "
             f"{train[most] / train[least]:.0f} times as many",
             fix,
             len(rare),
@@ -120,7 +120,7 @@ def _one_value(dataset: Dataset) -> list[Finding]:
         Finding(
             "constant-target",
             "error",
-            f"all pictures have the same value of {', '.join(names)}; there is nothing to learn",
+            f"all images have the same value of {', '.join(names)}; there is nothing to learn",
             "Check the column that holds the truth.",
             len(names),
             names,

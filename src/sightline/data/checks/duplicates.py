@@ -15,7 +15,7 @@ from sightline.core.report import Finding, Severity
 from sightline.data.checks._report import join_names
 from sightline.data.scan import Scan
 
-MANY_SHARE = 0.01  # share of pictures with two truths from which training stops
+MANY_SHARE = 0.01  # share of images with two truths from which training stops
 CARD = CheckCard(
     name="duplicates",
     summary="Duplicate images in one split, across splits, or with different targets",
@@ -72,7 +72,7 @@ def run(dataset: Dataset, scan: Scan) -> list[Finding]:
             Finding(
                 "duplicates",
                 "warning",
-                f"{len(inside):,} pictures are there more than once ({extra:,} copies; "
+                f"{len(inside):,} images are there more than once ({extra:,} copies; "
                 f"{exact:,} byte for byte, {len(inside) - exact:,} pixel for pixel)"
                 + ("; copies are kept in one part of the split" if drawn else ""),
                 "Keep one of each.",
@@ -93,8 +93,8 @@ def _across(dataset: Dataset, across: list[np.ndarray]) -> list[Finding]:
         Finding(
             "duplicates-across-splits",
             "error",
-            f"{len(across):,} pictures are in more than one split; {leaked:,} pictures of test{share} are "
-            "known from elsewhere, so that their scores say nothing about new pictures",
+            f"{len(across):,} images are in more than one split; {leaked:,} images of test{share} are "
+            "known from elsewhere, so that their scores say nothing about new images",
             "Take the copies out of train and val.",
             sum(len(g) for g in across),
             join_names(dataset, across),
@@ -115,7 +115,7 @@ def _conflicts(dataset: Dataset, sets: list[np.ndarray]) -> list[Finding]:
     severity: Severity = "error" if n >= MANY_SHARE * len(dataset) else "warning"
     what = dataset.targets.description if inside else "truths"
     fix = (
-        "Decide what is right, mark it in one of the pictures, and leave out the others."
+        "Decide what is right, mark it in one of the images, and leave out the others."
         if inside
         else "Decide which truth is right. If several are, the task is multi-label: use a table."
     )
@@ -123,7 +123,7 @@ def _conflicts(dataset: Dataset, sets: list[np.ndarray]) -> list[Finding]:
         Finding(
             "conflicting-labels",
             severity,
-            f"{len(torn):,} pictures are there more than once with different {what} ({n:,} files, "
+            f"{len(torn):,} images are there more than once with different {what} ({n:,} files, "
             f"{n / len(dataset):.2%})",
             fix,
             n,

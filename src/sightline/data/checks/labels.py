@@ -45,16 +45,16 @@ def _labels(dataset: Dataset) -> list[Finding]:
     if value.ndim == 2:
         return finding_on(
             dataset, "images-without-labels", "info", np.asarray(~value.any(1)),
-            "{n} pictures ({share}) have none of the labels",
+            "{n} images ({share}) have none of the labels",
             "Look whether nothing applies to them, or whether their labels are missing.",
         )  # fmt: skip
     classes = len(dataset.classes) if dataset.classes else 0
     return [
         *finding_on(dataset, "labels-missing", "error", value < 0,
-               "{n} pictures ({share}) have no label",
+               "{n} images ({share}) have no label",
                "Label them, or take them out of the data."),
         *finding_on(dataset, "labels-unknown", "error", (value >= classes) & (value >= 0),
-               f"{{n}} pictures have a label beyond the {classes} classes of the table",
+               f"{{n}} images have a label beyond the {classes} classes of the table",
                "Add the classes to the class table, or mend the labels."),
     ]  # fmt: skip
 
@@ -68,7 +68,7 @@ def _objects(dataset: Dataset) -> list[Finding]:
     wrong = np.unique(targets.image.numpy()[(labels < 0) | (labels >= classes)])
     return finding_on(
         dataset, "labels-unknown", "error", wrong,
-        f"{{n}} pictures have a label beyond the {classes} classes of the table",
+        f"{{n}} images have a label beyond the {classes} classes of the table",
         "Add the classes to the class table, or mend the labels.",
     )  # fmt: skip
 
@@ -135,7 +135,7 @@ def _numbers(dataset: Dataset) -> list[Finding]:
     finite = np.isfinite(value).all(1)
     findings = finding_on(
         dataset, "non-finite-targets", "error", ~finite,
-        "{n} pictures ({share}) have a truth that is missing, NaN or infinite",
+        "{n} images ({share}) have a truth that is missing, NaN or infinite",
         "Fill in the numbers, or take these rows out.",
     )  # fmt: skip
     if finite.sum() < 8:
@@ -144,7 +144,7 @@ def _numbers(dataset: Dataset) -> list[Finding]:
     far = (np.abs(value - middle) > FAR * (high - low)) & (high > low) & finite[:, None]
     return findings + finding_on(
         dataset, "target-outliers", "warning", far.any(1),
-        f"{{n}} pictures have a truth more than {FAR:g} interquartile ranges from the median "
+        f"{{n}} images have a truth more than {FAR:g} interquartile ranges from the median "
         f"({_far(value, far)}); the network and the linear baseline are drawn to these, and scores are "
         "mostly about them",
         "Mend slips of the pen, and empty the cells that stand for 'unknown' (-1, -999). If the values are "

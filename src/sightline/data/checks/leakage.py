@@ -37,7 +37,7 @@ def run(dataset: Dataset, scan: Scan) -> list[Finding]:
             "groups-across-splits",
             "error",
             f"{len(torn):,} of {len(names):,} groups lie in more than one split ({shown}), "
-            f"{len(where):,} pictures in all: the test set is not independent",
+            f"{len(where):,} images in all: the test set is not independent",
             "Put each group into one split, or give no splits and let them be drawn by group.",
             len(where),
             ids(dataset, where),

@@ -34,7 +34,7 @@ CARD = CheckCard(
 
 
 def run(dataset: Dataset, scan: Scan) -> list[Finding]:
-    """What is lost on the way to 8 bits. Nothing for pictures in memory, and where all values are kept."""
+    """What is lost on the way to 8 bits. Nothing for images in memory, and where all values are kept."""
     if isinstance(dataset.pixels, ItemFiles):
         return []
     span = getattr(dataset.pixels, "span", None)
@@ -47,7 +47,7 @@ def run(dataset: Dataset, scan: Scan) -> list[Finding]:
 
 
 def _of_type(dataset: Dataset, low: np.ndarray, high: np.ndarray, top: np.ndarray) -> list[Finding]:
-    """Grey values that fill little of the range of their type, over all pictures."""
+    """Grey values that fill little of the range of their type, over all images."""
     where = ~np.isnan(top)
     if not where.any():
         return []
@@ -69,7 +69,7 @@ def _of_type(dataset: Dataset, low: np.ndarray, high: np.ndarray, top: np.ndarra
 
 
 def _of_its_own(dataset: Dataset, low: np.ndarray, high: np.ndarray, top: np.ndarray) -> list[Finding]:
-    """Values that have no range of their type: each picture was scaled by its own."""
+    """Values that have no range of their type: each image was scaled by its own."""
     where = np.isnan(top) & ~np.isnan(low)
     if not where.any():
         return []

@@ -52,15 +52,15 @@ def _sizes(dataset: Dataset, scan: Scan) -> list[Finding]:
     example = ""
     if len(rest):
         (h, w), (height, width) = declared[rest[0]].tolist(), actual[rest[0]].tolist()
-        example = f" (first: mask {w} x {h}, picture {width} x {height})"
+        example = f" (first: mask {w} x {h}, image {width} x {height})"
     return [
         *finding_on(dataset, "mask-size-transposed", "error", swapped,
-               "{n} pictures are as high as their masks are wide: they were turned, or their EXIF rotation "
+               "{n} images are as high as their masks are wide: they were turned, or their EXIF rotation "
                "was left out when masks were drawn",
                "Where masks were drawn without the EXIF rotation: --exif ignore. Else turn the masks."),
         *finding_on(dataset, "mask-sizes-differ", "error", rest,
-               "{n} pictures have another size than their masks" + example,
-               "Use the masks that were drawn for these pictures, or scale them without mixing (nearest)."),
+               "{n} images have another size than their masks" + example,
+               "Use the masks that were drawn for these images, or scale them without mixing (nearest)."),
     ]  # fmt: skip
 
 
@@ -74,17 +74,17 @@ def _void(dataset: Dataset, counts: np.ndarray) -> list[Finding]:
     total = counts[:, IGNORE_INDEX].sum() / max(whole.sum(), 1)
     return [
         *finding_on(dataset, "no-masks-to-train", "error", none,
-               f"none of the {{n}} pictures of {' and '.join(parts)} has a pixel with a class; train learns "
+               f"none of the {{n}} images of {' and '.join(parts)} has a pixel with a class; train learns "
                "from them, by those of val weights are chosen",
                "Look whether the ids in the masks are those of the class table."),
         *finding_on(dataset, "masks-all-ignored", "warning", bare & ~none,
-               "{n} pictures ({share}) have no pixel with a class; nothing is learnt or told from them",
+               "{n} images ({share}) have no pixel with a class; nothing is learnt or told from them",
                "Draw their masks, or take them out."),
         *finding_on(dataset, "masks-mostly-ignored", "info", (share > MOSTLY) & ~bare,
-               f"{{n}} pictures ({{share}}) have no class on more than {100 * MOSTLY:g} % of their pixels",
+               f"{{n}} images ({{share}}) have no class on more than {100 * MOSTLY:g} % of their pixels",
                "Nothing, if that is meant; else draw the rest."),
         *finding_on(dataset, "ignored-share", "info", (share > 0) & ~bare,
-               f"{{n}} pictures ({{share}}) have pixels without a class, {100 * total:.1f} % of all pixels; "
+               f"{{n}} images ({{share}}) have pixels without a class, {100 * total:.1f} % of all pixels; "
                "they are neither trained on nor scored",
                "Nothing, if that is meant."),
     ]  # fmt: skip
@@ -106,11 +106,11 @@ def _classes(dataset: Dataset, counts: np.ndarray) -> list[Finding]:
                f"{{n}} masks hold a class beyond the {classes} classes of the table",
                "Add the classes to the class table, or mend the masks."),
         *finding_on(dataset, "masks-single-class", "error", single,
-               "the masks of all {n} pictures to train with are of one class; there is nothing to tell apart",
+               "the masks of all {n} images to train with are of one class; there is nothing to tell apart",
                "Look whether the right files were taken for masks, and whether their ids are in the table."),
         *finding_on(dataset, "single-class-images", severity, uniform & ~single,
-               "{n} pictures ({share}) have one class on all their pixels",
-               "Nothing, if they show that only; where most do, labels of whole pictures would say as much."),
+               "{n} images ({share}) have one class on all their pixels",
+               "Nothing, if they show that only; where most do, labels of whole images would say as much."),
         *_rare(dataset.classes.names, total),
     ]  # fmt: skip
 
@@ -129,7 +129,7 @@ def _rare(names: tuple[str, ...], total: np.ndarray) -> list[Finding]:
             "warning",
             f"{len(rare)} classes have fewer than {100 * FEW_PIXELS_SHARE:g} % of the pixels to train "
             f"with: {shown}{more}",
-            "Read the IoU of each class beside the mean; class weights or more pictures may help.",
+            "Read the IoU of each class beside the mean; class weights or more images may help.",
             len(rare),
             tuple(names[k] for k in rare),
         )

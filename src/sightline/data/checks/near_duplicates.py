@@ -23,14 +23,14 @@ from sightline.ops.near_duplicates import agreement, align, descriptors, neighbo
 NEIGHBOURS = 8
 CANDIDATE = 0.955  # dot product of descriptors
 ALIGNED = 0.88  # correlation of low frequencies at the best shift
-WHOLE, DETAIL = 0.94, 0.80  # agreement of the aligned pictures; benchmarks/near_duplicates.py shows why
-STRICT_CANDIDATE, STRICT = 0.993, 0.99  # for pictures that are alike by nature
-ALIKE = 0.02  # share of pictures whose 8th neighbour passes for a duplicate: then they are
+WHOLE, DETAIL = 0.94, 0.80  # agreement of the aligned images; benchmarks/near_duplicates.py shows why
+STRICT_CANDIDATE, STRICT = 0.993, 0.99  # for images that are alike by nature
+ALIKE = 0.02  # share of images whose 8th neighbour passes for a duplicate: then they are
 SAMPLE = 2000
 EXACT = 100_000
 BLOCK = 4096
 MANY_SHARE = 0.05
-STRICTLY = "; these pictures are alike by nature, so only those with nearly the same pixels are listed"
+STRICTLY = "; these images are alike by nature, so only those with nearly the same pixels are listed"
 CARD = CheckCard(
     name="near-duplicates",
     summary="Near-duplicate images, in one split or across splits",
@@ -155,10 +155,10 @@ def _across(dataset: Dataset, pairs: np.ndarray, strict: bool) -> list[Finding]:
         Finding(
             "near-duplicates-across-splits",
             severity,
-            f"{len(pairs):,} pairs of nearly the same picture are torn apart by the split; they touch "
-            f"{len(leaked):,} pictures of test ({share:.2%}), whose scores say little about new ones"
+            f"{len(pairs):,} pairs of nearly the same image are torn apart by the split; they touch "
+            f"{len(leaked):,} images of test ({share:.2%}), whose scores say little about new ones"
             + (STRICTLY if strict else ""),
-            "Take the copies out of train and val, or score without these pictures.",
+            "Take the copies out of train and val, or score without these images.",
             len(np.unique(pairs)),
             join_names(dataset, pairs),
         )
@@ -176,7 +176,7 @@ def _inside(dataset: Dataset, pairs: np.ndarray, strict: bool) -> list[Finding]:
         Finding(
             "near-duplicates",
             severity,
-            f"{n:,} pictures ({n / len(dataset):.2%}) are nearly the same as another, in {len(pairs):,} pairs"
+            f"{n:,} images ({n / len(dataset):.2%}) are nearly the same as another, in {len(pairs):,} pairs"
             + split_text
             + (STRICTLY if strict else ""),
             "Look at the pairs; keep one of each if they add nothing.",

@@ -20,7 +20,7 @@ CARD = CheckCard(
 
 
 def run(dataset: Dataset, scan: Scan) -> list[Finding]:
-    """Pictures that are turned when they are read, and whose annotations may not follow."""
+    """Images that are turned when they are read, and whose annotations may not follow."""
     if dataset.input != IMAGE or not dataset.targets.located or not len(dataset):
         return []
     unsized = {item for f in dataset.read_findings if f.name == "exif-and-positions" for item in f.items}
@@ -30,7 +30,7 @@ def run(dataset: Dataset, scan: Scan) -> list[Finding]:
     same = (declared == np.stack([scan.height, scan.width], 1)).all(1)
     return finding_on(
         dataset, "exif-and-positions", "warning", (ways != 1) & same & open_,
-        "{n} pictures carry an EXIF rotation, which is applied, and their sizes cannot tell whether the "
+        "{n} images carry an EXIF rotation, which is applied, and their sizes cannot tell whether the "
         "annotations follow it",
         "Look at the first of them in the report: annotations that lie beside their objects were drawn on "
         "stored pixels: --exif ignore. If they are right: --exif apply.",

@@ -31,10 +31,10 @@ def run(dataset: Dataset, scan: Scan) -> list[Finding]:
         *_sizes(dataset, scan, ok),
         *_channels(dataset, scan, ok),
         *finding_on(dataset, "extreme-aspect", "warning", ok & (long > LONG * np.maximum(short, 1)),
-               f"{{n}} pictures are more than {LONG:g} times as long as wide",
+               f"{{n}} images are more than {LONG:g} times as long as wide",
                "Resizing to a square squeezes or cuts them a lot: crop or tile them."),
         *finding_on(dataset, "tiny-images", "warning", ok & ((short < TINY) | (short < usual / 8)),
-               f"{{n}} pictures are tiny beside the others (shorter side usually {usual:.0f} pixels)",
+               f"{{n}} images are tiny beside the others (shorter side usually {usual:.0f} pixels)",
                "Look whether they are thumbnails or icons that came along, and take them out."),
     ]  # fmt: skip
 
@@ -53,19 +53,19 @@ def _sizes(dataset: Dataset, scan: Scan, ok: np.ndarray) -> list[Finding]:
         "info",
         others,
         f"{len(sizes):,} sizes, widths {w0} to {w1}, heights {h0} to {h1}; the commonest is "
-        f"{common[0]} x {common[1]}, {{n}} pictures have another",
+        f"{common[0]} x {common[1]}, {{n}} images have another",
         "Nothing to do: all are brought to one size for training.",
     )
 
 
 def _channels(dataset: Dataset, scan: Scan, ok: np.ndarray) -> list[Finding]:
     few = 1 if (scan.channels[ok] == 3).sum() >= ok.sum() / 2 else 3
-    what = "grey among colour pictures" if few == 1 else "in colour among grey ones"
+    what = "grey among colour images" if few == 1 else "in colour among grey ones"
     return finding_on(
         dataset,
         "channels-differ",
         "info",
         ok & (scan.channels == few) & bool((scan.channels[ok] != few).any()),
-        f"{{n}} pictures ({{share}}) are {what}; all are read with the same number of channels",
+        f"{{n}} images ({{share}}) are {what}; all are read with the same number of channels",
         "Look whether the grey ones belong to certain classes: a network will use that.",
     )

@@ -28,13 +28,13 @@ def run(dataset: Dataset, scan: Scan) -> list[Finding]:
     if not (dataset.splits == "train").any() and given.all():
         return finding_on(
             dataset, "no-train-split", "error", given,
-            "all {n} pictures are in val or test, none in train",
+            "all {n} images are in val or test, none in train",
             "Name a part train, or give no splits and let them be drawn.",
         )  # fmt: skip
     return [
         *finding_on(dataset, "split-missing", "warning", ~given,
-               "{n} pictures ({share}) have no split while others have one",
-               "Give every picture a split, or none."),
+               "{n} images ({share}) have no split while others have one",
+               "Give every image a split, or none."),
         *_unseen(dataset, given),
     ]  # fmt: skip
 
@@ -54,10 +54,10 @@ def _unseen(dataset: Dataset, given: np.ndarray) -> list[Finding]:
         "class-missing-in-train",
         "error",
         where,
-        f"{{n}} pictures in val or test are of classes that train has no picture of: {names}".replace(
+        f"{{n}} images in val or test are of classes that train has no image of: {names}".replace(
             names, names.replace("{", "{{").replace("}", "}}")
         ),
-        "Put pictures of these classes into train, or take the classes out of val and test.",
+        "Put images of these classes into train, or take the classes out of val and test.",
     )
     if not dataset.targets.located:
         return findings
@@ -82,7 +82,7 @@ def _untested(dataset: Dataset, in_training: np.ndarray, given: np.ndarray) -> l
             "warning",
             f"{len(items)} classes of train are not in val or in test, where nothing can be said of them: "
             f"{shown}",
-            "Put pictures of these classes into val and test, or read the scores without them.",
+            "Put images of these classes into val and test, or read the scores without them.",
             len(items),
             tuple(items),
         )

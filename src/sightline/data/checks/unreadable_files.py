@@ -15,12 +15,12 @@ KINDS = {
     "truncated": ("truncated-files", "end too early", REPLACE),
     "not-an-image": (
         "not-images",
-        "hold something else than a picture",
-        "Take them out of the picture folder.",
+        "hold something else than an image",
+        "Take them out of the image folder.",
     ),
     "unsupported": (
         "unsupported-files",
-        "are pictures of a kind that is not read",
+        "are images of a kind that is not read",
         "Convert them to PNG, JPEG, TIFF or WebP.",
     ),
     "mismatched": (
@@ -63,7 +63,7 @@ def run(dataset: Dataset, scan: Scan) -> list[Finding]:
             message = f"{{n}} of the files {what}" + example.replace("{", "{{").replace("}", "}}")
             findings += finding_on(dataset, name, "error", where, message, fix)
     if not scan.readable.any():
-        what = "none of the {n} pictures can be read"
+        what = "none of the {n} images can be read"
         fix = "Mend the files as said of each kind, or name another folder."
         findings += finding_on(dataset, "no-readable-images", "error", ~scan.readable, what, fix)
     return findings

@@ -47,7 +47,7 @@ class _Rows:
     unknown: list[str] = field(default_factory=list)
     grouped: bool = False
     counted: bool | None = None
-    """Whether boxes are in parts of the picture; None before any was met."""
+    """Whether boxes are in parts of the image; None before any was met."""
 
 
 def sniff(source: str, options: ReadOptions) -> float:
@@ -84,7 +84,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
         _gather(path, split, table, roles, contents)
         notes += [*describe_columns(path, roles, table), *table.messages]
     if contents.into.whole:
-        notes.append("The boxes count the width and height of a picture as 1, as none is above 1.")
+        notes.append("The boxes count the width and height of an image as 1, as none is above 1.")
     note = contents.into.note
     note("rows-broken", "error", contents.lines, "rows have another number of cells", "Correct these lines.")
     what = "rows have a box and no class, and were left out"
@@ -171,7 +171,7 @@ def _gather(path: Path, split: str, table: Columns, roles: BoxColumns, contents:
         if name not in places:
             places[name] = file_beside(path.parent, names_of(name))
         size = None if roles.size is None else _whole(row[roles.size[0]], row[roles.size[1]])
-        image = contents.into.picture(places[name], SPLIT_WORDS.get(word, "") or split, size, again=True)
+        image = contents.into.add_image(places[name], SPLIT_WORDS.get(word, "") or split, size, again=True)
         contents.groups += [more.get("group", "")] * (image == len(contents.groups))
         if corners is not None:
             _box(image, row, roles, corners, more, where, contents)
@@ -219,7 +219,7 @@ def _parts_of_one(
     )
     if contents.counted not in (None, parts):
         raise DataError(
-            f"{path}: boxes are {'parts of the picture (0 to 1)' if parts else 'in pixels'}, and those of "
+            f"{path}: boxes are {'parts of the image (0 to 1)' if parts else 'in pixels'}, and those of "
             "the table before are not. Write all in pixels."
         )
     contents.counted = parts

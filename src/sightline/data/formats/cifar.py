@@ -52,9 +52,9 @@ def read(source: str, options: ReadOptions) -> Dataset:
     images, labels, ids, splits = [], [], [], []
     counts = {"train": 0, "val": 0, "test": 0}
     for path in files:
-        values, pictures = _records(path, head, len(names))
+        values, pixels = _records(path, head, len(names))
         split = split_of(path.name) or "train"
-        images.append(pictures)
+        images.append(pixels)
         labels.append(values)
         ids += [f"{split}/{counts[split] + i:05d}" for i in range(len(values))]
         splits += [split] * len(values)

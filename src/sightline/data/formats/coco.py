@@ -130,7 +130,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
         what = "boxes are not around the polygons of their own annotation"
         fix = "Write bbox: [x, y, w, h] around the segmentation, or take out the one that is wrong."
         note("boxes-not-around-masks", "error", contents.apart, what, fix)
-    what = "pictures have the id of another one, and were left out: whose boxes are whose is not clear"
+    what = "images have the id of another one, and were left out: whose boxes are whose is not clear"
     note("image-ids-repeated", "error", contents.clashes, what, "Give each image an id of its own.")
     contents.posed.notes(note)
     table = contents.posed.classes if isinstance(contents.into, KeypointBuilder) else contents.classes
@@ -232,16 +232,16 @@ def _read_file(path: Path, split: str, loaded: CocoLists, contents: _Contents) -
             f"Found {images[0]!r:.120}. Give each its id and its file."
         )
     folder = images_folder(path, [name for name, _ in names.values()], split, place)
-    contents.messages.append(f"{path.name}: pictures in {folder}.")
+    contents.messages.append(f"{path.name}: images in {folder}.")
     number = {}
     for key, (name, entry) in names.items():
         h, w = (
             whole(entry.get(k), f"{path.name} image {key} {k}", contents.texts) for k in ("height", "width")
         )
         size = None if h is None or w is None else (h, w)
-        number[key] = contents.into.picture(folder / name, split, size)
+        number[key] = contents.into.add_image(folder / name, split, size)
     for name in again:
-        contents.into.picture(folder / name, split)  # which tells of it
+        contents.into.add_image(folder / name, split)  # which tells of it
     _objects(path, annotations, number, contents)
 
 
@@ -294,7 +294,7 @@ def _lacking(first: Any, masks: bool) -> str:
             "Use instances_*.json, or make class maps of the PNG files.",
         )
     elif {*entry} <= {"id", "image_id", "category_id"} and "category_id" in entry:
-        may, way = "labels of whole pictures", "Read it with --format coco-labels."
+        may, way = "labels of whole images", "Read it with --format coco-labels."
     return f"{lacks}{given}; it may be a file of {may}. {way}"
 
 

@@ -30,7 +30,7 @@ CARD = FormatCard(
     target_types=("label",),
 )
 _OTHERS = ("bbox", "segmentation", "segments_info", "caption", "keypoints")
-"""What an annotation has that is about a part of a picture, or no class."""
+"""What an annotation has that is about a part of an image, or no class."""
 
 
 @dataclass
@@ -60,7 +60,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
     root = Path(source)
     files = _files(root) or ([root] if root.is_file() else [])
     if not files:
-        raise DataError(f"There is no JSON of labelled pictures at '{root}'. Expected {CARD.recognized_by}.")
+        raise DataError(f"There is no JSON of labelled images at '{root}'. Expected {CARD.recognized_by}.")
     top = root if root.is_dir() else root.parent
     chosen, notes = by_split(files, root)
     rows = _Rows()
@@ -96,7 +96,7 @@ def _read_file(path: Path, split: str, rows: _Rows) -> None:
     Raises:
         DataError: If it has not the three lists, or its annotations have boxes.
     """
-    pictures, annotations, categories, place = lists(path)
+    listed, annotations, categories, place = lists(path)
     if any(isinstance(a, dict) and any(a.get(key) for key in _OTHERS) for a in annotations):
         raise DataError(f"{path}: annotations have boxes or masks. Read it as --format coco.")
     named = Counter(str(c.get("name")) for c in categories if isinstance(c, dict))
@@ -107,7 +107,7 @@ def _read_file(path: Path, split: str, rows: _Rows) -> None:
             classes[key] = name if named[name] == 1 else f"{name} ({key})"
             rows.ids.setdefault(classes[key], key if type(key) is int else len(rows.ids))
     images: dict[Any, dict[str, Any]] = {}
-    for n, entry in enumerate(pictures):
+    for n, entry in enumerate(listed):
         if isinstance(entry, dict) and sound(entry.get("id")) and image_name(entry):
             images[entry["id"]] = entry
         else:
@@ -133,5 +133,5 @@ def _grouped(dataset: Dataset, rows: _Rows) -> Dataset:
     if not all(rows.places) or len({*rows.places}) < 2 or len(places) < len(rows.paths):
         return dataset
     groups = np.array([places.get(Path(item).name, "") for item in dataset.ids], dtype=object)
-    note = f"Pictures of one location are one group: {len({*groups}):,} locations."
+    note = f"Images of one location are one group: {len({*groups}):,} locations."
     return replace(dataset, groups=groups, messages=(*dataset.messages, note))

@@ -26,7 +26,7 @@ from sightline.errors import DataError
 CARD = FormatCard(
     name="createml",
     summary="CreateML: a JSON list of images with boxes, or with labels",
-    recognized_by="_annotations.createml.json beside the pictures, perhaps in train/, valid/ and test/",
+    recognized_by="_annotations.createml.json beside the images, perhaps in train/, valid/ and test/",
     target_types=("instances", "label"),
     writes=True,
 )
@@ -37,7 +37,7 @@ _LABEL = r'"annotations?"\s*:\s*(?:"|\[\s*(?:"|\{\s*"label"))'
 
 
 @dataclass(frozen=True)
-class _Picture:
+class _ImageEntry:
     """One entry: the image, its split, its boxes, and its labels without coordinates."""
 
     path: Path
@@ -66,29 +66,27 @@ def read(source: str, options: ReadOptions) -> Dataset:
         raise DataError(f"There is no CreateML annotation at '{root}'. Expected {CARD.recognized_by}.")
     chosen, notes = by_split(files, root)
     broken: list[str] = []
-    images = [picture for path, split in chosen for picture in _pictures(path, split, broken)]
+    images = [item for path, split in chosen for item in _image_entries(path, split, broken)]
     top = root if root.is_dir() else root.parent
     into = InstanceBuilder(top, written="center", stored=options.exif == "ignore")
     what = "entries are not as CreateML has them, and were left out"
-    fix = "Give each a picture, and annotations with a label and coordinates x, y, width, height."
+    fix = "Give each an image, and annotations with a label and coordinates x, y, width, height."
     into.note("entries-broken", "error", broken, what, fix)
-    wholly = [picture.path.name for picture in images if picture.labels]
-    boxed = any(picture.boxes for picture in images)
+    wholly = [item.path.name for item in images if item.labels]
+    boxed = any(item.boxes for item in images)
     if wholly and boxed:
         raise DataError(
-            f"{root}: {len(wholly):,} pictures have labels without coordinates ({wholly[0]}), others have "
+            f"{root}: {len(wholly):,} images have labels without coordinates ({wholly[0]}), others have "
             "boxes. Expected one of the two: keep them in two files."
         )
     if options.target_type == "label" or wholly:
         if not wholly:
-            raise DataError(f"{root}: holds boxes, not labels of pictures. --task detect reads it.")
-        paths, splits = [picture.path for picture in images], [picture.split for picture in images]
-        return labeled(
-            root, top, CARD.name, paths, splits, of_lists([picture.labels for picture in images]), notes
-        )
-    for picture in images:
-        image = into.picture(picture.path, picture.split)
-        for label, (x, y, w, h) in picture.boxes:
+            raise DataError(f"{root}: holds boxes, not labels of images. --task detect reads it.")
+        paths, splits = [item.path for item in images], [item.split for item in images]
+        return labeled(root, top, CARD.name, paths, splits, of_lists([item.labels for item in images]), notes)
+    for item in images:
+        image = into.add_image(item.path, item.split)
+        for label, (x, y, w, h) in item.boxes:
             into.box(image, label, (x - w / 2, y - h / 2, x + w / 2, y + h / 2))
     names = into.names()
     return into.dataset(root, CARD.name, Classes(names), names, notes)
@@ -136,11 +134,11 @@ def _like(path: Path) -> bool:
     named = any(f'"{key}"' in text for key in _IMAGES)
     is_named = (
         "createml" in path.name.lower() or '"coordinates"' in text
-    )  # where no picture has a box, the name
+    )  # where no image has a box, the name
     return text.startswith("[") and named and (is_named or re.search(_LABEL, text) is not None)
 
 
-def _pictures(path: Path, split: str, broken: list[str]) -> Iterator[_Picture]:
+def _image_entries(path: Path, split: str, broken: list[str]) -> Iterator[_ImageEntry]:
     """The entries of one file."""
     given = read_json(path)
     for n, entry in enumerate(given if isinstance(given, list) else [None]):
@@ -149,7 +147,7 @@ def _pictures(path: Path, split: str, broken: list[str]) -> Iterator[_Picture]:
             broken.append(f"{path.name} entry {n + 1}")
             continue
         things: Any = next((entry[k] for k in _ENTRIES if k in entry), [])
-        image = _Picture(path.parent / name, split)
+        image = _ImageEntry(path.parent / name, split)
         for thing in things if isinstance(things, list) else [things]:
             label = thing.get("label") if isinstance(thing, dict) else thing
             place = thing.get("coordinates") if isinstance(thing, dict) else None

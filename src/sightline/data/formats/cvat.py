@@ -29,7 +29,7 @@ from sightline.ops.contours import Polygon, from_rle, rle
 CARD = FormatCard(
     name="cvat",
     summary="CVAT for images 1.1: boxes, polygons, ellipses, masks, or tags, of all images in one XML",
-    recognized_by="annotations.xml with <annotations> and <image>, pictures beside it or in images/",
+    recognized_by="annotations.xml with <annotations> and <image>, images beside it or in images/",
     target_types=("instances", "outlines", "label"),
     writes=True,
 )
@@ -79,7 +79,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
     names = tuple(dict.fromkeys(name for name in table if name)) or drawing.into.names()
     texts = {
         "occluded": "objects are marked occluded, which is not used.",
-        "tag": "tags of whole pictures were left aside: boxes and outlines are read.",
+        "tag": "tags of whole images were left aside: boxes and outlines are read.",
     }
     notes = [f"{n:,} {texts[kind]}" for kind, n in sorted(counts.items())]
     return drawing.into.dataset(root, CARD.name, Classes(names), names, [*drawing.messages, *notes])
@@ -89,7 +89,7 @@ def _tags(source: Path, root: Path, images: list[Element]) -> Dataset:
     """The tags of whole images."""
     rows = [[(tag.get("label") or "").strip() for tag in image.findall("tag")] for image in images]
     if not any(rows):
-        raise DataError(f"{source}: no picture has a tag. --task detect takes what is drawn.")
+        raise DataError(f"{source}: no image has a tag. --task detect takes what is drawn.")
     paths = [_path(image, root) for image in images]
     splits = [_split(image) for image in images]
     return labeled(source, root, CARD.name, paths, splits, of_lists(rows))
@@ -167,7 +167,7 @@ def _file(root: Path) -> Path | None:
 def _gather(image: Element, drawing: Drawing, counts: Counter[str]) -> None:
     """Collect one image with all its shapes; count shapes that are not used."""
     name, size = image.get("name", ""), size_of(image.get("height"), image.get("width"))
-    place = drawing.into.picture(_path(image, drawing.into.root), _split(image), size)
+    place = drawing.into.add_image(_path(image, drawing.into.root), _split(image), size)
     for n, shape in enumerate(shape for shape in image if shape.tag in _SHAPES):
         label = shape.get("label", "")
         difficult = any(

@@ -73,7 +73,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
     ):
         if not any(item.labels for item in items):
             raise DataError(
-                f"{root}: no item has a label for its whole picture. --task detect takes its boxes."
+                f"{root}: no item has a label for its whole image. --task detect takes its boxes."
             )
         paths, splits = [item.path for item in items], [item.split for item in items]
         result = of_lists([item.labels for item in items])
@@ -151,7 +151,7 @@ def _name(thing: dict[str, Any], names: list[str]) -> str | None:
 def _gather(items: list[_Item], names: list[str], drawing: Drawing) -> None:
     """Gather all images and shapes."""
     for item in items:
-        image = drawing.into.picture(item.path, item.split, item.size)
+        image = drawing.into.add_image(item.path, item.split, item.size)
         kinds: dict[str, set[str]] = {}
         for k, thing in enumerate(item.shapes):
             kinds.setdefault(_group(thing, k), set()).add(str(thing.get("type")))

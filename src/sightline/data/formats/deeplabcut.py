@@ -173,7 +173,7 @@ def _gather(sheet: Sheet, into: KeypointBuilder, groups: list[str], empty: list[
     """Collect the frames and objects of one table."""
     names = into.skeleton.names
     for words, cells in zip(sheet.places, sheet.xy, strict=True):
-        image = into.picture(_frame(sheet.path, words))
+        image = into.add_image(_frame(sheet.path, words))
         groups += [sheet.path.parent.name] * (image == len(groups))
         where, labeled = name_of(into.paths[image], into.root), False
         for k, who in enumerate(sheet.individuals):

@@ -24,10 +24,10 @@ from sightline.data.parsing.class_folders import (
     Layout,
     as_split,
     folders,
-    has_picture,
+    has_image,
+    images_of,
     is_mask,
     layout,
-    pictures_of,
 )
 from sightline.data.parsing.content import content
 from sightline.data.parsing.findings import listed, unseen
@@ -46,7 +46,7 @@ CARD = FormatCard(
 )
 _GLANCE = 100
 _MAX_LISTED = 8
-"""Class folders among which some may hold maps of the pictures of others."""
+"""Class folders among which some may hold maps of the images of others."""
 
 
 @dataclass
@@ -54,7 +54,7 @@ class _Listing:
     """Content of a root folder: images (file, split, class), and ignored files."""
 
     layout: Layout
-    pictures: list[tuple[Path, str, str]] = field(default_factory=list)
+    images: list[tuple[Path, str, str]] = field(default_factory=list)
     classes: set[str] = field(default_factory=set)
     others: list[Path] = field(default_factory=list)
     links: list[Path] = field(default_factory=list)
@@ -68,9 +68,9 @@ def sniff(source: str, options: ReadOptions) -> float:
     root = Path(source)
     if not root.is_dir():
         return 0.0
-    if any(has_picture(f) for f in folders(root)[:_GLANCE]):
+    if any(has_image(f) for f in folders(root)[:_GLANCE]):
         return 0.9
-    return 0.1 if has_picture(root) else 0.0
+    return 0.1 if has_image(root) else 0.0
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
@@ -87,19 +87,19 @@ def read(source: str, options: ReadOptions) -> Dataset:
     if not root.is_dir():
         raise DataError(f"There is no folder '{root}'. {LAYOUT}")
     contents = _walk(root, _layout(root))
-    if not contents.pictures:
+    if not contents.images:
         raise DataError(_nothing(root, contents))
     names = tuple(sorted(contents.classes))
     index = {name: i for i, name in enumerate(names)}
-    contents.pictures.sort(key=lambda row: os.fsencode(row[0]))
-    splits = np.array([split for _, split, _ in contents.pictures], dtype=object)
-    values = np.array([index[name] for _, _, name in contents.pictures], dtype=np.int64)
+    contents.images.sort(key=lambda row: os.fsencode(row[0]))
+    splits = np.array([split for _, split, _ in contents.images], dtype=object)
+    values = np.array([index[name] for _, _, name in contents.images], dtype=np.int64)
     skipped = [left_out(contents.hidden)] if contents.hidden else []
     return Dataset(
         name=root.resolve().name,
         format="folder",
-        ids=[_id(path, root) for path, _, _ in contents.pictures],
-        pixels=Files([path for path, _, _ in contents.pictures]),
+        ids=[_id(path, root) for path, _, _ in contents.images],
+        pixels=Files([path for path, _, _ in contents.images]),
         targets=ClassLabels(torch.from_numpy(values)),
         classes=Classes(names),
         splits=splits,
@@ -158,7 +158,7 @@ def _walk(root: Path, lies: Layout) -> _Listing:
             contents.classes.add(folder.name)
             for path in _files(folder, real, contents):
                 inner = as_split(path.relative_to(folder).parts[0]) if lies.inner else ""
-                contents.pictures.append((path, split or inner, folder.name))
+                contents.images.append((path, split or inner, folder.name))
     places = {p for _, place in lies.tops for p in (place, *place.parents) if p == root or root in p.parents}
     for place in sorted(places):
         _note_left_aside(place, real, contents)
@@ -207,8 +207,8 @@ def _problems(
         yield Finding(
             "class-without-images",
             "error",
-            f"{len(empty)} class folders hold no picture: {', '.join(empty)}.",
-            "Put pictures there, or remove the folders. The classes stay in the class table.",
+            f"{len(empty)} class folders hold no image: {', '.join(empty)}.",
+            "Put images there, or remove the folders. The classes stay in the class table.",
             len(empty),
             tuple(empty),
         )
@@ -233,30 +233,30 @@ def _asides(contents: _Listing, root: Path) -> Iterator[Finding]:
     yield from listed("class-named-as-split", "error", doubts, what, fix)
     tops = [folders(place) for _, place in lies.tops]
     maps = [_id(m, root) for some in tops if len(some) <= _MAX_LISTED for _, m in pairs_of(some)]
-    what = "class folders hold maps of the pictures of another, by their names and what is in them"
-    fix = "Say --task semantic if they are pictures and their class maps; accept it if they are classes."
+    what = "class folders hold maps of the images of another, by their names and what is in them"
+    fix = "Say --task semantic if they are images and their class maps; accept it if they are classes."
     yield from listed("maps-as-class", "error", maps, what, fix)
     deep = [_id(c, root) for some in tops for c in some if _several_within(c)]
-    what = "class folders hold pictures in further folders only, and these are not told apart"
+    what = "class folders hold images in further folders only, and these are not told apart"
     fix = "Nothing, if the upper folders are the classes; else name a folder that holds the classes itself."
     inner = {tuple(f.name for f in folders(root / c)) for c in deep}
     severity: Severity = "error" if len(deep) > 1 == len(inner) else "warning"
     yield from listed("classes-within-classes", severity, deep, what, fix)
-    held = [_id(p, root) for p in lies.aside if has_picture(p)]
-    what = "folders with pictures lie beside those that were read, and were left aside"
+    held = [_id(p, root) for p in lies.aside if has_image(p)]
+    what = "folders with images lie beside those that were read, and were left aside"
     fix = "Nothing, if they are no part of the data; else put them below train, val or test."
     yield from listed("folders-left-aside", "warning", held, what, fix)
-    unlabeled = [_id(p, root) for p in pictures_of(lies.flat)]
-    what = "pictures of a split lie in no class folder, so nothing says what they show: left aside"
+    unlabeled = [_id(p, root) for p in images_of(lies.flat)]
+    what = "images of a split lie in no class folder, so nothing says what they show: left aside"
     fix = "Put them into class folders, or predict on them later: `sightline predict`."
     yield from listed("images-unlabeled", "warning", unlabeled, what, fix)
     masks = [_id(p, root) for p in contents.masks]
-    what = "pictures in class folders are masks of others by their names, and were left aside"
+    what = "images in class folders are masks of others by their names, and were left aside"
     fix = "Take them out of the class folders, or accept this."
     yield from listed("masks-in-class", "error", masks, what, fix)
     unread_ids = yield from _annotations(contents, root)
     others = [item for p in contents.others if (item := _id(p, root)) not in unread_ids]
-    what = "files are not named like pictures that are read, and were left aside"
+    what = "files are not named like images that are read, and were left aside"
     fix = "Convert them to jpeg, png, webp, bmp, tiff, gif or ppm, or ignore this."
     severity = "warning" if any("/" in i for i in others) else "info"
     yield from listed("other-files", severity, others, what, fix)
@@ -271,10 +271,10 @@ def _annotations(contents: _Listing, root: Path) -> Generator[Finding, None, set
     same, apart = [], []
     for kind in kinds:
         for path in kind.files if kind.format == "table" else ():
-            agrees, differs = compared(path, root, contents.pictures)
+            agrees, differs = compared(path, root, contents.images)
             same += [path] if agrees else []
             apart += [differs] if differs else []
-    what = "tables say of their pictures what the folders say, and were left aside"
+    what = "tables say of their images what the folders say, and were left aside"
     yield from listed("tables-agree", "info", [_id(p, root) for p in same], what, "Nothing to do.")
     rest = [Unread(k.what, k.format, [p for p in k.files if p not in same]) for k in kinds if k.what != FORM]
     rest = [kind for kind in rest if kind.files]
@@ -293,7 +293,7 @@ def _several_within(folder: Path) -> bool:
     """Whether all images of a class folder lie in folders within it, two or more."""
     inner = [f for f in folders(folder) if f.name.lower() not in ROLES and not as_split(f.name)]
     plain = any(p.suffix.lower() in ALL_EXTENSIONS for p in folder.iterdir())
-    return not plain and sum(map(has_picture, inner)) > 1
+    return not plain and sum(map(has_image, inner)) > 1
 
 
 def _nothing(root: Path, contents: _Listing) -> str:
@@ -302,10 +302,10 @@ def _nothing(root: Path, contents: _Listing) -> str:
     flat = [p for p in contents.others if p.suffix.lower() in ALL_EXTENSIONS]
     if flat:
         return (
-            f"{root}: {len(flat)} pictures lie flat in the folder ({flat[0].name}, ...), "
+            f"{root}: {len(flat)} images lie flat in the folder ({flat[0].name}, ...), "
             f"so nothing says what they show. {way}"
         )
     if not contents.classes and not contents.others:
         return f"{root}: the folder is empty. {LAYOUT}"
     folders, others = len(contents.classes), len(contents.others)
-    return f"{root}: no picture in it ({folders} folders, {others} other files). {way}"
+    return f"{root}: no image in it ({folders} folders, {others} other files). {way}"

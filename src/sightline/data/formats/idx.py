@@ -33,7 +33,7 @@ def sniff(source: str, options: ReadOptions) -> float:
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
-    """Pictures and labels of all splits in the folder.
+    """Images and labels of all splits in the folder.
 
     Raises:
         DataError: If a file is missing, cut off, or its header does not fit.
@@ -45,19 +45,19 @@ def read(source: str, options: ReadOptions) -> Dataset:
         raise DataError(f"{root}: no file like train-images-idx3-ubyte or train-images-idx3-ubyte.gz.")
     images, labels, ids, splits = [], [], [], []
     for split, path in files.items():
-        pictures = _array(path, 3)
+        pixels = _array(path, 3)
         values = _array(_labels_of(path), 1)
-        if len(pictures) != len(values):
+        if len(pixels) != len(values):
             raise DataError(
-                f"{path}: {len(pictures):,} pictures, but {len(values):,} labels in {_labels_of(path).name}."
+                f"{path}: {len(pixels):,} images, but {len(values):,} labels in {_labels_of(path).name}."
             )
-        images.append(pictures)
+        images.append(pixels)
         labels.append(values)
-        ids += [f"{split or 'all'}/{i:05d}" for i in range(len(pictures))]
-        splits += [split] * len(pictures)
+        ids += [f"{split or 'all'}/{i:05d}" for i in range(len(pixels))]
+        splits += [split] * len(pixels)
     sizes = {a.shape[1:] for a in images}
     if len(sizes) > 1:
-        raise DataError(f"{root}: the files hold pictures of different sizes: {sorted(sizes)}.")
+        raise DataError(f"{root}: the files hold images of different sizes: {sorted(sizes)}.")
     targets, classes = labels_of(np.concatenate(labels))
     return Dataset(
         name=root.resolve().name,
@@ -82,7 +82,7 @@ def _image_files(root: Path) -> dict[str, Path]:
         other = by_split.get(split)
         if other is not None and other.name != path.name.removesuffix(".gz"):
             raise DataError(
-                f"{root}: both {other.name} and {path.name} are pictures for '{split}'. "
+                f"{root}: both {other.name} and {path.name} are images for '{split}'. "
                 "Give each data set a folder of its own."
             )
         by_split.setdefault(split, path)

@@ -32,7 +32,7 @@ from sightline.errors import DataError, UnknownName
 CARD = FormatCard(
     name="imagefolder",
     summary="Hugging Face's image folder: metadata.csv or metadata.jsonl with labels, numbers or boxes",
-    recognized_by="metadata.csv or metadata.jsonl with file_name, beside the pictures or in train/ and test/",
+    recognized_by="metadata.csv or metadata.jsonl with file_name, beside the images or in train/ and test/",
     target_types=("label", "number", "instances"),
 )
 _FILE = "file_name"
@@ -73,13 +73,13 @@ def read(source: str, options: ReadOptions) -> Dataset:
     root = Path(source)
     files = _files(root) or ([root] if root.is_file() else [])
     if not files:
-        raise DataError(f"There is no metadata of pictures at '{root}'. Expected {CARD.recognized_by}.")
+        raise DataError(f"There is no metadata of images at '{root}'. Expected {CARD.recognized_by}.")
     top = root if root.is_dir() else root.parent
     rows = _Rows()
     for path in files:
         _read_file(path, top, rows)
     if not rows.cells:
-        raise DataError(f"{root}: no row with a {_FILE}. Expected one row a picture.")
+        raise DataError(f"{root}: no row with a {_FILE}. Expected one row an image.")
     columns = list(dict.fromkeys(key for row in rows.cells for key in row))
     boxes = next((key for key in columns if key in _OBJECTS), None)
     if boxes is not None and options.target_type in (None, "instances") and options.target in (None, boxes):
@@ -134,7 +134,7 @@ def _boxed(root: Path, top: Path, rows: _Rows, column: str, options: ReadOptions
     into = InstanceBuilder(top, written="sizes", stored=options.exif == "ignore")
     bare: list[str] = []
     for path, split, row in zip(rows.paths, rows.splits, rows.cells, strict=True):
-        image = into.picture(path, split, whole_size(row.get("height"), row.get("width")))
+        image = into.add_image(path, split, whole_size(row.get("height"), row.get("width")))
         things = _things(row.get(column))
         if things is None:
             bare.append(path.name)
@@ -192,7 +192,7 @@ def _column_labels(root: Path, top: Path, rows: _Rows, columns: list[str], optio
             raise DataError(
                 f"{root}: which column holds the truth? Columns beside {_FILE}: "
                 f"{', '.join(columns) or 'none'}. Name it with --target; texts that describe "
-                "pictures (captions) are no truth here."
+                "images (captions) are no truth here."
             )
     cells = [[_cell(row.get(name)) for row in rows.cells] for name in names]
     labels = parse_targets(names, cells, options.target_type, str(root), mark=mark)

@@ -32,14 +32,14 @@ from sightline.ops.contours import Part, cut_out, split_instances
 
 CARD = FormatCard(
     name="instance-masks",
-    summary="a folder a picture with one mask file an object; or one map of object numbers a picture",
-    recognized_by="ID/images/ID.png with ID/masks/*.png for each picture, perhaps train.txt and test.txt "
+    summary="a folder an image with one mask file an object; or one map of object numbers an image",
+    recognized_by="ID/images/ID.png with ID/masks/*.png for each image, perhaps train.txt and test.txt "
     "beside",
     target_types=("outlines", "instances", "masks"),
     writes=True,
 )
 _NAME = "object"
-_PICTURES, _MASKS = "images", "masks"
+_IMAGES, _MASKS = "images", "masks"
 _GLANCE = 20
 _LOSSY = ("jpeg", "webp")
 
@@ -48,7 +48,7 @@ _LOSSY = ("jpeg", "webp")
 class _Item:
     """An image, its split, and the files of its objects, or the one label map of them all."""
 
-    picture: Path
+    image: Path
     split: str
     files: tuple[Path, ...]
     numbered: bool = False
@@ -70,7 +70,7 @@ def sniff(source: str, options: ReadOptions) -> float:
         return 0.0
     for top, _ in _tops(root):
         some = [f for f in folders_in(top)[:_GLANCE] if f.name.lower() not in SPLIT_WORDS]
-        whole = [f for f in some if (f / _MASKS).is_dir() and len(_pictures(f / _PICTURES)) == 1]
+        whole = [f for f in some if (f / _MASKS).is_dir() and len(_image_files(f / _IMAGES)) == 1]
         if whole and len(whole) > len(some) / 2:
             return 0.97
     return 0.0
@@ -91,12 +91,12 @@ def read(source: str, options: ReadOptions) -> Dataset:
     bare: list[str] = []
     items = _items(root, into, bare) or _maps(root, bare)
     if not items:
-        raise DataError(f"There are no pictures with masks at '{root}'. Expected {CARD.recognized_by}.")
+        raise DataError(f"There are no images with masks at '{root}'. Expected {CARD.recognized_by}.")
     odd: list[str] = []
     broken: list[str] = []
     with ThreadPoolExecutor() as pool:
         for item, objects in zip(items, pool.map(_objects, items), strict=True):
-            image = into.picture(item.picture, item.split)
+            image = into.add_image(item.image, item.split)
             odd += [name_of(Path(name), root) for name in objects.odd]
             broken += objects.broken
             for name, part, size in objects.parts:
@@ -105,7 +105,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
     into.note("masks-not-binary", "warning", odd, what, "Write 0 for the background and 255 for the object.")
     what = "mask files cannot be read; their objects are lacking"
     into.note("annotations-broken", "error", broken, what, "Fetch or export these files again.")
-    what = "pictures have no masks folder or map, and were left out"
+    what = "images have no masks folder or map, and were left out"
     into.note("annotations-missing", "warning", bare, what, "Add an empty folder, if they show no object.")
     dataset = into.dataset(root, CARD.name, Classes((_NAME,)), (_NAME,))
     return _as(dataset, options.target_type)
@@ -115,7 +115,7 @@ def write(dataset: Dataset, folder: Path) -> Path:
     """Write images/ID/images/ID.png, images/ID/masks/000001.png, ... (0 and 255), and train.txt, ... of IDs.
 
     Masks may overlap. The format has one class and no name for it: it is read as "object", with id 0; another
-    name is said. Pictures get numbers for names where one is that of a split ("test") or ends like a file.
+    name is said. Images get numbers for names where one is that of a split ("test") or ends like a file.
 
     Returns:
         What to open: the folder.
@@ -138,10 +138,10 @@ def write(dataset: Dataset, folder: Path) -> Path:
         say(f"The format '{CARD.name}' holds no class name: '{classes.names[0]}' is read as '{_NAME}'.")
     sound = all(map(_sound, stems(dataset)))
     lists: dict[str, list[str]] = {}
-    (folder / _PICTURES).mkdir(parents=True)
+    (folder / _IMAGES).mkdir(parents=True)
     for item in items(dataset):
         stem = item.stem if sound else f"{item.number:06d}"
-        _write_item(item, folder / _PICTURES / stem, stem)
+        _write_item(item, folder / _IMAGES / stem, stem)
         lists.setdefault(item.split, []).append(stem)
     for name, listed in lists.items() if split else ():
         (folder / f"{name}.txt").write_text("\n".join(listed) + "\n", encoding="utf-8")
@@ -149,15 +149,15 @@ def write(dataset: Dataset, folder: Path) -> Path:
 
 
 def _sound(stem: str) -> bool:
-    """Whether a folder of this name is read as that of one picture, and a line in train.txt as its name."""
+    """Whether a folder of this name is read as that of one image, and a line in train.txt as its name."""
     return stem.lower() not in SPLIT_WORDS and Path(stem).suffix.lower() not in ALL_EXTENSIONS
 
 
 def _write_item(item: Item, folder: Path, stem: str) -> None:
-    """Write a picture, and a mask file for each of its objects."""
-    for name in (_PICTURES, _MASKS):
+    """Write an image, and a mask file for each of its objects."""
+    for name in (_IMAGES, _MASKS):
         (folder / name).mkdir(parents=True)
-    (folder / _PICTURES / f"{stem}{item.ending}").write_bytes(item.data)
+    (folder / _IMAGES / f"{stem}{item.ending}").write_bytes(item.data)
     for number, thing in enumerate(item.objects, 1):
         assert thing.mask is not None  # the truth was looked at
         x, y, crop = thing.mask
@@ -187,25 +187,25 @@ def _as(dataset: Dataset, target_type: str | None) -> Dataset:
 
 
 def _tops(root: Path) -> list[tuple[Path, str]]:
-    """Folders that may hold a folder for each picture, with their splits."""
+    """Folders that may hold a folder for each image, with their splits."""
     parts = [(f, split_of(f.name)) for f in folders_in(root) if split_of(f.name)]
-    return [(root, ""), (root / _PICTURES, ""), *parts]
+    return [(root, ""), (root / _IMAGES, ""), *parts]
 
 
-def _pictures(folder: Path) -> list[Path]:
-    """Pictures right in a folder, sorted."""
+def _image_files(folder: Path) -> list[Path]:
+    """Images right in a folder, sorted."""
     if not folder.is_dir():
         return []
     return files_in(folder, *ALL_EXTENSIONS)
 
 
 def _items(root: Path, into: Outlined, bare: list[str]) -> list[_Item]:
-    """Pictures with a folder each."""
+    """Images with a folder each."""
     lists = _lists(root)
     items, several = [], []
     for top, split in _tops(root):
         for folder in folders_in(top):
-            images = _pictures(folder / _PICTURES)
+            images = _image_files(folder / _IMAGES)
             own_split = lists.get(folder.name, "") if lists else split
             if not images or folder.name.lower() in SPLIT_WORDS or (lists and not own_split):
                 continue
@@ -214,15 +214,15 @@ def _items(root: Path, into: Outlined, bare: list[str]) -> list[_Item]:
             elif not (folder / _MASKS).is_dir():
                 bare.append(name_of(images[0], root))
             else:
-                items.append(_Item(images[0], own_split, tuple(_pictures(folder / _MASKS))))
+                items.append(_Item(images[0], own_split, tuple(_image_files(folder / _MASKS))))
     if items:
-        what = "folders have more than one picture, and were left out"
-        into.note("entries-broken", "error", several, what, "Give each picture a folder of its own.")
-        here = {item.picture.parent.parent.name for item in items} | {
+        what = "folders have more than one image, and were left out"
+        into.note("entries-broken", "error", several, what, "Give each image a folder of its own.")
+        here = {item.image.parent.parent.name for item in items} | {
             Path(name).parent.parent.name for name in bare
         }
         gone = sorted(set(lists) - here - {Path(name).name for name in several})
-        what = "pictures that train.txt, val.txt or test.txt list are not there"
+        what = "images that train.txt, val.txt or test.txt list are not there"
         into.note(
             "files-missing", "error", gone, what, "Put the folders there, or take them out of the list."
         )
@@ -230,16 +230,16 @@ def _items(root: Path, into: Outlined, bare: list[str]) -> list[_Item]:
 
 
 def _maps(root: Path, bare: list[str]) -> list[_Item]:
-    """Pictures with a map each: images/a.png and masks/a.png, also in train, val and test."""
-    parts = [(root / _PICTURES, root / _MASKS, "")]
-    for folder, split in split_folders(root / _PICTURES):
+    """Images with a map each: images/a.png and masks/a.png, also in train, val and test."""
+    parts = [(root / _IMAGES, root / _MASKS, "")]
+    for folder, split in split_folders(root / _IMAGES):
         parts.append((folder, root / _MASKS / folder.name, split))
     for folder, split in split_folders(root):
-        parts.append((folder / _PICTURES, folder / _MASKS, split))
+        parts.append((folder / _IMAGES, folder / _MASKS, split))
     lists, items = _lists(root), []
     for images, masks, split in parts:
-        maps = {path.stem: path for path in _pictures(masks)}
-        for image in _pictures(images):
+        maps = {path.stem: path for path in _image_files(masks)}
+        for image in _image_files(images):
             own_split = lists.get(image.stem, "") if lists else split
             if lists and not own_split:
                 continue
@@ -251,7 +251,7 @@ def _maps(root: Path, bare: list[str]) -> list[_Item]:
 
 
 def _lists(root: Path) -> dict[str, str]:
-    """Split of each picture that train.txt, val.txt and test.txt list, one a line; empty without them."""
+    """Split of each image that train.txt, val.txt and test.txt list, one a line; empty without them."""
     by_key: dict[str, str] = {}
     for split in SPLITS:
         path = root / f"{split}.txt"
@@ -265,7 +265,7 @@ def _lists(root: Path) -> dict[str, str]:
 
 
 def _objects(item: _Item) -> _Read:
-    """Read the files of one picture."""
+    """Read the files of one image."""
     objects = _Read()
     for path in item.files:
         try:

@@ -31,8 +31,7 @@ from sightline.ops.contours import join_polygons, trace
 CARD = FormatCard(
     name="label-studio",
     summary="Label Studio's JSON, JSON-MIN or CSV export: rectangles, polygons and brush strokes, or choices",
-    recognized_by="a .json file with a list of tasks with data and annotations; pictures beside or in "
-    "images/",
+    recognized_by="a .json file with a list of tasks with data and annotations; images beside or in images/",
     target_types=("instances", "outlines", "label"),
     writes=True,
 )
@@ -86,9 +85,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
 def _labels(source: Path, tasks: Tasks) -> Dataset:
     """The choices of each image."""
     if not _chosen(tasks):
-        raise DataError(
-            f"{source}: no task has a choice for its whole picture. --task detect takes its boxes."
-        )
+        raise DataError(f"{source}: no task has a choice for its whole image. --task detect takes its boxes.")
     rows = tasks.tasks
     root = source if source.is_dir() else source.parent
     target_type = of_lists([task.choices for task in rows])
@@ -189,6 +186,6 @@ def _notes(tasks: Tasks, note: Callable[[str, Severity, Sequence[str], str, str]
     note("tasks-not-annotated", "warning", tasks.open, what, fix)
     what = "tasks have several annotations, of which one was used"
     note("annotations-several", "warning", tasks.several, what, "Mark the right one as ground truth.")
-    what = "tasks have no picture, and were left out"
+    what = "tasks have no image, and were left out"
     fix = "Give each task an image."
     note("entries-broken", "error", tasks.broken, what, fix)

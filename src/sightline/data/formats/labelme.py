@@ -73,13 +73,13 @@ def read(source: str, options: ReadOptions) -> Dataset:
         embedded.clear()
         ignored.clear()
         for path, entry in entries:
-            image = drawing.into.picture(_picture(path, entry), split_below(path, top), _size(entry))
+            image = drawing.into.add_image(_image_path(path, entry), split_below(path, top), _size(entry))
             if entry.get("imageData") and not is_there(drawing.into.paths[image]):
                 embedded.append(name_of(path, top))
             ignored.extend(_shapes(entry, image, name_of(path, top), drawing))
 
     drawing = targets_of(gather, top, options)
-    what = "pictures are only inside their JSON (imageData), not there as files"
+    what = "images are only inside their JSON (imageData), not there as files"
     fix = "Write them beside the JSON, under the name of imagePath; imageData is base64 of the file."
     drawing.into.note("images-embedded", "error", embedded, what, fix)
     notes = [f"Shapes called {', '.join(sorted(set(ignored)))} were left aside."] if ignored else []
@@ -140,7 +140,7 @@ def _shapes_of(item: Item, classes: Classes) -> Iterator[dict[str, Any]]:
 def _like(path: Path) -> bool:
     """Whether a file looks like labelme's."""
     text = glance(path)
-    # Of a large file only both ends are seen: many shapes, or the picture itself, may hide one of the keys.
+    # Of a large file only both ends are seen: many shapes, or the image itself, may hide one of the keys.
     return text.startswith("{") and '"shapes"' in text and ('"imagePath"' in text or '"shape_type"' in text)
 
 
@@ -155,7 +155,7 @@ def _size(entry: dict[str, Any]) -> tuple[int, int] | None:
     return whole_size(entry.get("imageHeight"), entry.get("imageWidth"))
 
 
-def _picture(path: Path, entry: dict[str, Any]) -> Path:
+def _image_path(path: Path, entry: dict[str, Any]) -> Path:
     """Image of a file: the one at imagePath, else the one with the same name."""
     written = str(entry.get("imagePath") or "").replace("\\", "/")
     path_given = Path(os.path.normpath(path.parent / written))

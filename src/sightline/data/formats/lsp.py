@@ -83,7 +83,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
     files, listing = _images(path, len(points))
     splits = _splits(path.parent)
     for file, joints in zip(files, points, strict=True):
-        image = into.picture(file, splits.get(file.name, ""))
+        image = into.add_image(file, splits.get(file.name, ""))
         into.pose(image, _PERSON, joints, file.name)
     notes = [f"{path.name}: {note} 1 was subtracted from x and y, as MATLAB counts pixels from 1.", listing]
     dataset = into.dataset(root, CARD.name, Classes((_PERSON,)), (_PERSON,), notes)

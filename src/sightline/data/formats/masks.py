@@ -37,7 +37,7 @@ def sniff(source: str, options: ReadOptions) -> float:
     root = Path(source)
     if options.target_type not in (None, CARD.target_types[0]) or not root.is_dir():
         return 0.0
-    # Classes may be called "images" and "labels": some map must go with a picture.
+    # Classes may be called "images" and "labels": some map must go with an image.
     parts = places(root)[0] or (by_names(root) if options.target_type is not None else [])
     items = [next((i for i in paired(p)[0] if i.masks), None) for p in parts[:_SOME]]
     some = [item.masks[0][1] for item in items if item is not None]
@@ -62,7 +62,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
     loose = [] if parts else stacks(root)
     parts = parts or ([] if loose or not root.is_dir() else by_names(root))
     if not parts and not loose:
-        raise DataError(f"There are no pictures with class maps at '{root}'. Expected {CARD.recognized_by}.")
+        raise DataError(f"There are no images with class maps at '{root}'. Expected {CARD.recognized_by}.")
     files = MaskFiles(root, loose, messages=notes)
     alone = []
     for part in parts:

@@ -33,7 +33,7 @@ CARD = FormatCard(
     recognized_by="meta.json, and DATASET/ann/a.jpg.json beside DATASET/img/a.jpg",
     target_types=("instances", "outlines"),
 )
-_MAX_PIXELS = 1 << 28  # bytes that a bitmap may unpack to: what is more is no mask of a picture
+_MAX_PIXELS = 1 << 28  # bytes that a bitmap may unpack to: what is more is no mask of an image
 
 
 def sniff(source: str, options: ReadOptions) -> float:
@@ -103,9 +103,9 @@ def _gather(path: Path, entry: Any, root: Path, titles: dict[int, str], drawing:
         (SPLIT_WORDS[t.lower()] for t in tags if isinstance(t, str) and t.lower() in SPLIT_WORDS), ""
     )
     name = path.name.removesuffix(".json")
-    picture = path.parent.parent / "img" / name
+    file = path.parent.parent / "img" / name
     whole = whole_size(size.get("height"), size.get("width"))
-    image = drawing.into.picture(picture, split_below(path, root) or tagged, whole)
+    image = drawing.into.add_image(file, split_below(path, root) or tagged, whole)
     given = entry.get("objects")
     for k, thing in enumerate(given if isinstance(given, list) else []):
         where = f"{name_of(path, root)} object {k + 1}"

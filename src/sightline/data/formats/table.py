@@ -151,7 +151,7 @@ def _roles(
     where: str, columns: Sequence[str], split: str | None, group: str | None, places: Any, further: Any
 ) -> list[str]:
     """What each column is taken for, in words."""
-    roles = [f"picture '{where}'", f"truth {', '.join(map(repr, columns))}"]
+    roles = [f"image '{where}'", f"truth {', '.join(map(repr, columns))}"]
     roles += [f"{role} '{name}'" for role, name in (("split", split), ("group", group)) if name]
     roles += [f"sequence '{places.name}' in the order of '{places.frame}'"] if places else []
     rest = [name for name in further if places is None or name not in (places.name, places.frame)]
@@ -263,8 +263,8 @@ def _cell(value: object, path: Path, name: str) -> str:
         return "|".join(str(v) for v in value)
     if isinstance(value, bytes | dict):
         raise DataError(
-            f"{path}: the column '{name}' holds pictures or records, not text or numbers. "
-            "Write the pictures to files and their paths into a column."
+            f"{path}: the column '{name}' holds images or records, not text or numbers. "
+            "Write the images to files and their paths into a column."
         )
     return str(value).strip()
 
@@ -310,7 +310,7 @@ def _sort_out(
     rows_kept.note("target-missing", "error", empty, what, fix)
     rows_kept.keep &= here & ~labels.missing
     none = [ids[i] for i in labels.empty if rows_kept.keep[i]]
-    fix = "Nothing, if these pictures show none of the classes."
+    fix = "Nothing, if these images show none of the classes."
     rows_kept.note(
         "no-labels", "info", none, "rows have an empty label cell, taken as none of the classes", fix
     )
@@ -329,9 +329,9 @@ def _repeated(rows: _UsedRows, ids: list[str], labels: TargetBuilder) -> None:
             continue
         rows.keep[i] = False
         (same if torch.equal(values[i], values[j]) else other).append(ids[i])
-    fix = "Keep one row a picture."
+    fix = "Keep one row an image."
     rows.note("rows-repeated", "warning", same, "rows repeat an earlier one and were left out", fix)
-    what = "rows name a picture again with another truth, and were left out"
+    what = "rows name an image again with another truth, and were left out"
     rows.note("rows-contradict", "error", other, what, "Decide which row is right.")
 
 

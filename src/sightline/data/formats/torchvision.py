@@ -103,7 +103,7 @@ _ALL = {
         splits=_by_split(train="trainval", test="test"),
     ),
     "dtd": _Named("5,640 textures in 47 classes", "DTD", splits=_THREE),
-    "eurosat": _Named("27,000 satellite pictures in 10 classes, 64 x 64", "EuroSAT", splits={"": {}}),
+    "eurosat": _Named("27,000 satellite images in 10 classes, 64 x 64", "EuroSAT", splits={"": {}}),
     "gtsrb": _Named("51,839 German traffic signs in 43 classes", "GTSRB", splits=_TWO),
     "aircraft": _Named("10,000 aircraft of 100 variants", "FGVCAircraft", splits=_THREE),
 }

@@ -10,7 +10,7 @@ from sightline.core.card import FormatCard
 from sightline.core.dataset import Dataset
 from sightline.core.targets.none import Unlabeled
 from sightline.data.io.pixels import Files
-from sightline.data.parsing.class_folders import as_split, pictures_of
+from sightline.data.parsing.class_folders import as_split, images_of
 from sightline.data.parsing.options import ReadOptions
 from sightline.errors import DataError
 
@@ -35,7 +35,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
     """
     del options
     root = Path(source)
-    files = pictures_of([root])
+    files = images_of([root])
     if not files:
         raise DataError(f"{root}: there is no image in this folder. Expected {CARD.recognized_by}.")
     ids = [file.relative_to(root).as_posix() for file in files]

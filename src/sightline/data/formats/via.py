@@ -31,8 +31,7 @@ from sightline.errors import DataError, UnknownName
 CARD = FormatCard(
     name="via",
     summary="VGG Image Annotator 2: a project, or an export as JSON or CSV, of boxes, polygons and ellipses",
-    recognized_by="via_region_data.json, a VIA project, or a CSV with region_shape_attributes; pictures "
-    "beside",
+    recognized_by="via_region_data.json, a VIA project, or a CSV with region_shape_attributes; images beside",
     target_types=("instances", "outlines"),
 )
 _CLASSES = ("class", "label", "category", "type", "name", "object", "class_name", "object_name")
@@ -50,7 +49,7 @@ class _Region:
 
 
 @dataclass(frozen=True)
-class _Picture:
+class _ImageEntry:
     """One image and its regions."""
 
     path: Path
@@ -80,10 +79,10 @@ def read(source: str, options: ReadOptions) -> Dataset:
     if not files:
         raise DataError(f"There is no VIA annotation at '{root}'. Expected {CARD.recognized_by}.")
     chosen, notes = by_split(files, root)
-    images = [image for path, split in chosen for image in _pictures(path, split)]
+    images = [image for path, split in chosen for image in _image_entries(path, split)]
     if not any(image.regions for image in images):
         raise DataError(
-            f"{root}: none of the {len(images):,} pictures has a region. Draw some, and save again."
+            f"{root}: none of the {len(images):,} images has a region. Draw some, and save again."
         )
     key = _class_key(root, images, options.target)
     if key is None:
@@ -114,14 +113,14 @@ def _like(path: Path) -> bool:
     return text.startswith("{") and regions and ('"file_attributes"' in text or '"shape_attributes"' in text)
 
 
-def _pictures(path: Path, split: str) -> list[_Picture]:
+def _image_entries(path: Path, split: str) -> list[_ImageEntry]:
     """The images of one file."""
     if path.suffix.lower() == ".csv":
         return list(_rows(path, split))
     data = read_json(path)
     entries = data.get("_via_img_metadata", data) if isinstance(data, dict) else None
     if not isinstance(entries, dict):
-        raise DataError(f"{path}: holds no pictures. Expected a project or an export of VIA 2.")
+        raise DataError(f"{path}: holds no images. Expected a project or an export of VIA 2.")
     images = []
     for key, entry in entries.items():
         if not isinstance(entry, dict) or not isinstance(entry.get("filename"), str):
@@ -132,7 +131,7 @@ def _pictures(path: Path, split: str) -> list[_Picture]:
             raise DataError(f"{path}: the regions of '{key:.60}' are no list. Save it with VIA 2 again.")
         name = entry["filename"]
         regions = [_region(f"{name} region {k}", r) for k, r in enumerate(rows)]
-        images.append(_Picture(path.parent / name, split, tuple(regions)))
+        images.append(_ImageEntry(path.parent / name, split, tuple(regions)))
     return images
 
 
@@ -144,7 +143,7 @@ def _region(where: str, entry: Any) -> _Region:
     return _Region(where, shape, attributes)
 
 
-def _rows(path: Path, split: str) -> Iterator[_Picture]:
+def _rows(path: Path, split: str) -> Iterator[_ImageEntry]:
     """The images of a CSV: one row a region, and one for an image without any."""
     table = read_text(path)
     lacking = [name for name in _COLUMNS if name not in table.names]
@@ -165,13 +164,13 @@ def _rows(path: Path, split: str) -> Iterator[_Picture]:
                 _region(f"{name} region {len(mine)}", {_ATTRIBUTES[0]: shape, _ATTRIBUTES[1]: attributes})
             )
     for name, rows in regions.items():
-        yield _Picture(path.parent / name, split, tuple(rows))
+        yield _ImageEntry(path.parent / name, split, tuple(rows))
 
 
 _ATTRIBUTES = ("shape_attributes", "region_attributes")
 
 
-def _class_key(root: Path, images: list[_Picture], wanted: str | None) -> str | None:
+def _class_key(root: Path, images: list[_ImageEntry], wanted: str | None) -> str | None:
     """The attribute that holds the class, or None where regions have no attributes."""
     keys = Counter(key for image in images for region in image.regions for key in region.said)
     if wanted is not None:
@@ -198,11 +197,11 @@ def _classes(region: _Region, key: str | None) -> list[str]:
     return [text] if text else []
 
 
-def _gather(images: list[_Picture], key: str | None, drawing: Drawing) -> None:
+def _gather(images: list[_ImageEntry], key: str | None, drawing: Drawing) -> None:
     """Gather all images and regions."""
-    for picture in images:
-        image = drawing.into.picture(picture.path, picture.split)
-        for region in picture.regions:
+    for item in images:
+        image = drawing.into.add_image(item.path, item.split)
+        for region in item.regions:
             labels = _classes(region, key)
             if not labels:
                 drawing.bare(f"{region.where}: no {key}")

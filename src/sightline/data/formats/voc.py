@@ -79,17 +79,17 @@ def read(source: str, options: ReadOptions) -> Dataset:
     if not parts:
         raise DataError(f"There are no Pascal VOC annotations at '{root}'. Expected {CARD.recognized_by}.")
     contents = _Contents(InstanceBuilder(root, stored=options.exif == "ignore"))
-    files = [(_files(pictures, tuple(ALL_EXTENSIONS)), _files(xml, (".xml",))) for xml, pictures, _ in parts]
+    files = [(_files(folder, tuple(ALL_EXTENSIONS)), _files(xml, (".xml",))) for xml, folder, _ in parts]
     listed = lists(root, {name for part in files for kind in part for name in kind})
-    for (_, pictures, split), (images, xmls) in zip(parts, files, strict=True):
-        _gather(pictures, images, paired(images, xmls), split, listed, contents)
+    for (_, folder, split), (images, xmls) in zip(parts, files, strict=True):
+        _gather(folder, images, paired(images, xmls), split, listed, contents)
     note = contents.into.note
-    what = "annotations cannot be read; their pictures were left out"
+    what = "annotations cannot be read; their images were left out"
     note("annotations-broken", "error", contents.broken, what, "Fetch or export these files again.")
     what = "objects have no box of four numbers, and were left out"
     fix = "Write xmin, ymin, xmax and ymax."
     note("boxes-missing", "error", contents.boxless, what, fix)
-    what = "pictures have no XML file, and are taken as showing nothing"
+    what = "images have no XML file, and are taken as showing nothing"
     fix = "Annotate them, or take them out."
     note("annotations-missing", "warning", contents.bare, what, fix)
     if contents.broken and not contents.into.paths:
@@ -166,27 +166,27 @@ def _files(folder: Path, endings: tuple[str, ...]) -> dict[str, Path]:
 
 
 def _gather(
-    pictures: Path, images: dict[str, Path], files: dict[str, Path], split: str,
+    folder: Path, images: dict[str, Path], files: dict[str, Path], split: str,
     listed: dict[str, list[str]], contents: _Contents,
 ) -> None:  # fmt: skip
     """Gather the images and boxes of one part; with lists, only what they name."""
     by_key = {keys_of(Path(name)): name for name in images}
-    for name in files.keys() - images.keys():  # another case or Unicode form: no picture without an XML file
+    for name in files.keys() - images.keys():  # another case or Unicode form: no image without an XML file
         images.pop(by_key.get(keys_of(Path(name)), name), None)
     for name in sorted(listed or {*images, *files}):
-        root, path = None, images.get(name, pictures / f"{name}.jpg")
+        root, path = None, images.get(name, folder / f"{name}.jpg")
         if name in files:
             root = _root_of(files[name], contents)
             if root is None:
                 continue
             file_name = text_of(root, "filename").replace("\\", "/")
             if file_name and (name not in images or Path(file_name).stem == Path(name).stem):
-                near = [p for p in (path.parent / file_name, pictures / file_name) if is_there(p)]
-                path = near[0] if near else path if name in images else pictures / file_name
+                near = [p for p in (path.parent / file_name, folder / file_name) if is_there(p)]
+                path = near[0] if near else path if name in images else folder / file_name
         size = None if root is None else size_of(text_of(root, "size/height"), text_of(root, "size/width"))
         before = len(contents.into.paths)
-        for part in listed.get(name, [split or split_below(pictures / name, pictures)]):
-            image = contents.into.picture(path, part, size)
+        for part in listed.get(name, [split or split_below(folder / name, folder)]):
+            image = contents.into.add_image(path, part, size)
         if root is None and name in images:
             contents.bare.append(name_of(path, contents.into.root))
         elif root is not None and image == before:

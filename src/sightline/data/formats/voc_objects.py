@@ -36,7 +36,7 @@ CARD = FormatCard(
     target_types=("outlines",),
     writes=True,
 )
-_OBJECTS, _CLASSES, _PICTURES = "SegmentationObject", "SegmentationClass", "JPEGImages"
+_OBJECTS, _CLASSES, _IMAGES = "SegmentationObject", "SegmentationClass", "JPEGImages"
 _LISTS = "ImageSets/Segmentation"
 _VOID = 255
 _MAX_OBJECTS = (1 << 16) - 2  # objects that a map of 16 bits has numbers for: not 0, nor that of no class
@@ -62,7 +62,7 @@ class _Lost:
     left; and images with more objects than 8 bits have numbers for."""
 
     pixels: int = 0
-    pictures: int = 0
+    images: int = 0
     objects: int = 0
     wide: int = 0
 
@@ -91,7 +91,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
         raise DataError(f"There are no maps of objects at '{root}'. Expected {CARD.recognized_by}.")
     names, colors, notes = _table(root)
     into = Outlined(root, asides=(_OBJECTS, _CLASSES))
-    images = {p.stem: p for p in files_in(root / _PICTURES, *ALL_EXTENSIONS)}
+    images = {p.stem: p for p in files_in(root / _IMAGES, *ALL_EXTENSIONS)}
     lists = _lists(root)
     chosen = sorted(lists or maps)
     here = [stem for stem in chosen if stem in maps]
@@ -102,13 +102,13 @@ def read(source: str, options: ReadOptions) -> Dataset:
 
     with ThreadPoolExecutor() as pool:
         for stem, result in zip(here, pool.map(objects, here), strict=True):
-            path = images.get(stem, root / _PICTURES / f"{stem}.jpg")
-            image = into.picture(path, lists.get(stem, ""), result.size)
+            path = images.get(stem, root / _IMAGES / f"{stem}.jpg")
+            image = into.add_image(path, lists.get(stem, ""), result.size)
             broken += result.broken
             for number, kind, part in result.parts:
                 into.stamp(image, names[kind], part, f"{name_of(maps[stem], root)} {number}", result.size)
     bare = [stem for stem in chosen if stem not in maps]
-    what = "pictures that are listed have no map of objects, and were left out"
+    what = "images that are listed have no map of objects, and were left out"
     into.note("annotations-missing", "warning", bare, what, "Add the maps, or take them out of the lists.")
     what = "maps or objects in them cannot be read, and were left out"
     into.note("annotations-broken", "error", broken, what, "Export these maps again.")
@@ -142,17 +142,17 @@ def write(dataset: Dataset, folder: Path) -> Path:
     if len(names) >= _VOID or most > _MAX_OBJECTS:
         raise DataError(
             f"The format '{CARD.name}' holds up to {_VOID - 1} classes, and {_MAX_OBJECTS:,} objects a "
-            "picture. "
+            "image. "
             f"Received {len(names):,} and {most:,}. Formats without such limits are coco and yolo."
         )
     class_table(dataset, folder, CARD.name, kinds=BOXES_AND_MASKS)
     split = all_split(dataset)
-    for name in (_PICTURES, _OBJECTS, _CLASSES, *([_LISTS] if split else [])):
+    for name in (_IMAGES, _OBJECTS, _CLASSES, *([_LISTS] if split else [])):
         (folder / name).mkdir(parents=True)
     palette, lost = [_levels(n) for n in range(256)], _Lost()
     lists: dict[str, list[str]] = {name: [] for name in (*SPLITS, "trainval")}
     for item in items(dataset):
-        (folder / _PICTURES / f"{item.stem}{item.ending}").write_bytes(item.data)
+        (folder / _IMAGES / f"{item.stem}{item.ending}").write_bytes(item.data)
         for name, drawn in zip((_OBJECTS, _CLASSES), _maps(item, lost), strict=True):
             data = encode_png(drawn, palette if drawn.dtype == np.uint8 else ())
             (folder / name / f"{item.stem}.png").write_bytes(data)
@@ -179,7 +179,7 @@ def _maps(item: Item, lost: _Lost) -> tuple[np.ndarray, np.ndarray]:
         mine[inside] = k + (k >= _VOID)  # 255 is the seam's, in maps of 16 bits too
         its[inside] = thing.label + 1
     lost.pixels += shared
-    lost.pictures += shared > 0
+    lost.images += shared > 0
     lost.wide += wide
     if shared:
         lost.objects += len(item.objects) - len(np.unique(objects[objects > 0]))
@@ -201,12 +201,12 @@ def _tell(lost: _Lost, folder: Path) -> None:
     if lost.pixels:
         say(
             f"A map of the format '{CARD.name}' holds one object a pixel: {lost.pixels:,} pixels in "
-            f"{lost.pictures:,} pictures were given to the later of the objects there, and {lost.objects:,} "
+            f"{lost.images:,} images were given to the later of the objects there, and {lost.objects:,} "
             f"objects, covered whole, are not in {folder}. Formats for overlapping objects are coco and yolo."
         )
     if lost.wide:
         say(
-            f"{lost.wide:,} pictures in {folder} have more than {_VOID - 1} objects: their maps are PNG of "
+            f"{lost.wide:,} images in {folder} have more than {_VOID - 1} objects: their maps are PNG of "
             "16 bits without a palette, which other programs for VOC may not read."
         )
 

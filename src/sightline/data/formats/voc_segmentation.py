@@ -13,7 +13,7 @@ from sightline.core.card import FormatCard
 from sightline.core.dataset import SPLITS, Dataset
 from sightline.core.targets.masks import IGNORE_INDEX
 from sightline.data.parsing.class_tables import Entry, Table, find_table, table_of
-from sightline.data.parsing.map_discovery import MaskFolders, first_picture, lists, looks_like_map, paired
+from sightline.data.parsing.map_discovery import MaskFolders, first_image, lists, looks_like_map, paired
 from sightline.data.parsing.map_files import MaskFiles
 from sightline.data.parsing.map_reading import dataset as dataset_of
 from sightline.data.parsing.map_writing import class_table, write_maps
@@ -34,7 +34,7 @@ NAMES_OF_VOC = (
     "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train",
     "tvmonitor",
 )  # fmt: skip
-_PICTURES, _MASKS = "JPEGImages", ("SegmentationClass", "SegmentationClassPNG", "SegmentationClassRaw")
+_IMAGES, _MASKS = "JPEGImages", ("SegmentationClass", "SegmentationClassPNG", "SegmentationClassRaw")
 _LISTS = "ImageSets/Segmentation"
 
 
@@ -42,7 +42,7 @@ def sniff(source: str, options: ReadOptions) -> float:
     """High for JPEGImages beside SegmentationClass; a little lower if boxes exist too."""
     root = _unwrapped(Path(source))
     place = _place(root) if options.target_type in (None, CARD.target_types[0]) and root.is_dir() else None
-    mask = None if place is None else first_picture(place.masks)
+    mask = None if place is None else first_image(place.masks)
     if mask is None or not looks_like_map(mask):
         return 0.0
     return 0.96 if options.target_type is None else 0.99
@@ -70,12 +70,12 @@ def read(source: str, options: ReadOptions) -> Dataset:
     files.table = _with_void(files.table)
     items, alone = paired(place)
     named = lists(root / _LISTS)
-    # Most pictures of VOC have boxes only: without lists those with a map are meant.
+    # Most images of VOC have boxes only: without lists those with a map are meant.
     files.items = items if named else [item for item in items if item.masks]
     files.split_by(named)
     if not named:
         bare = [files.name(item) for item in items if not item.masks]
-        what = "pictures have no mask, and were left aside"
+        what = "images have no mask, and were left aside"
         files.note("images-without-mask", "info", bare, what, "Nothing, if they are for other tasks.")
         files.alone(alone)
     return dataset_of(files, root, CARD.name)
@@ -98,10 +98,10 @@ def write(dataset: Dataset, folder: Path) -> Path:
     if odd:
         raise DataError(f"Class names of VOC are printable and begin with no '#'. Rename {odd[0]!r}.")
     lines: dict[str, list[str]] = {name: [] for name in (*SPLITS, "trainval")}
-    for name in (_PICTURES, _MASKS[0], _LISTS):
+    for name in (_IMAGES, _MASKS[0], _LISTS):
         (folder / name).mkdir(parents=True)
     for item in write_maps(dataset, range(len(classes)), [color_of(n) for n in range(256)]):
-        (folder / _PICTURES / f"{item.stem}{item.ending}").write_bytes(item.data)
+        (folder / _IMAGES / f"{item.stem}{item.ending}").write_bytes(item.data)
         (folder / _MASKS[0] / f"{item.stem}.png").write_bytes(item.mask)
         for name in (item.split, "trainval") if item.split in ("train", "val") else (item.split,):
             lines.setdefault(name, []).append(item.stem)
@@ -137,7 +137,7 @@ def _unwrapped(root: Path) -> Path:
 def _place(root: Path) -> MaskFolders | None:
     """The folders of images and maps; several, where maps were exported in several ways."""
     masks = [root / name for name in _MASKS if (root / name).is_dir()]
-    return MaskFolders(root / _PICTURES, masks[0], "") if masks and (root / _PICTURES).is_dir() else None
+    return MaskFolders(root / _IMAGES, masks[0], "") if masks and (root / _IMAGES).is_dir() else None
 
 
 def _with_void(table: Table) -> Table:

@@ -1,7 +1,7 @@
 """YOLO text files: one for each image, one line for each box, and data.yaml with class names and splits.
 
 Source: J. Redmon's Darknet, whose lines are `class x y width height`: the class from 0, the middle of the box
-and its size as shares of the picture's width and height. data.yaml came later; its layout is read as in use,
+and its size as shares of the image's width and height. data.yaml came later; its layout is read as in use,
 and so are lines of masks: `class x1 y1 x2 y2 x3 y3 ...`, one polygon an object.
 """
 
@@ -52,7 +52,7 @@ CARD = FormatCard(
     target_types=("instances", "outlines", "keypoints"),
     writes=True,
 )
-_FAR = 10.0  # no share of a picture is as large, even of a box that leaves it; pixels nearly always are
+_FAR = 10.0  # no share of an image is as large, even of a box that leaves it; pixels nearly always are
 
 
 @dataclass
@@ -60,16 +60,16 @@ class _Contents:
     """What is gathered from all label files.
 
     Attributes:
-        drawing: Pictures and boxes, or objects with masks.
-        files: The picture that each label file was read for.
-        folders: The folder of pictures that each folder of labels belongs to.
+        drawing: Images and boxes, or objects with masks.
+        files: The image that each label file was read for.
+        folders: The folder of images that each folder of labels belongs to.
         broken: Lines that are no five numbers.
         scored: Lines with a confidence.
         boxes: Lines with a box, where polygons are wanted.
         pixels: Lines in pixels.
         posed: Lines with a box and keypoints, of which the box is taken.
         pose: What data.yaml says of keypoints, or None.
-        bare: Pictures without a label file.
+        bare: Images without a label file.
         labeled: Splits with a label file.
         empty: Label files without a line.
         gone: Places of data.yaml that are not there, by split.
@@ -93,7 +93,7 @@ class _Contents:
 
     @property
     def into(self) -> InstanceBuilder:
-        """Where pictures are gathered."""
+        """Where images are gathered."""
         return self.drawing.into
 
 
@@ -128,9 +128,9 @@ def read(source: str, options: ReadOptions) -> Dataset:
 
     def gather(drawing: Drawing) -> None:
         contents = _Contents(drawing, pose=pose)
-        for split, images in _pictures(config, root, contents):
+        for split, images in _listed_images(config, root, contents):
             for path in images:
-                number = contents.into.picture(path, split)
+                number = contents.into.add_image(path, split)
                 path = contents.into.paths[number]
                 _labels(path, label_file(path), number, contents)
         readings.append(contents)
@@ -201,8 +201,8 @@ def write(dataset: Dataset, folder: Path) -> Path:
     return folder
 
 
-def _pictures(config: Config, root: Path, contents: _Contents) -> Iterator[tuple[str, list[Path]]]:
-    """Pictures of each place of each split.
+def _listed_images(config: Config, root: Path, contents: _Contents) -> Iterator[tuple[str, list[Path]]]:
+    """Images of each place of each split.
 
     Raises:
         DataError: If none of the places is there.
@@ -233,7 +233,7 @@ def _pictures(config: Config, root: Path, contents: _Contents) -> Iterator[tuple
 def _labels(image: Path, path: Path, number: int, contents: _Contents) -> None:
     """Collect the boxes of one image."""
     contents.folders[labels_folder(image.parent)] = image.parent
-    if contents.files.get(path) == number:  # the picture is named twice, which is told
+    if contents.files.get(path) == number:  # the image is named twice, which is told
         return
     if not path.is_file():
         if image.is_file():
@@ -325,25 +325,25 @@ def _orphans(contents: _Contents) -> None:
             with path.open(encoding="utf-8", errors="replace") as file:
                 if any(LINE.fullmatch(line) for line in file):
                     alone.append(name_of(path, contents.into.root))
-    fix = "Put the pictures there, or take the label files out."
-    contents.into.note("labels-without-image", "error", alone, "label files belong to no picture", fix)
+    fix = "Put the images there, or take the label files out."
+    contents.into.note("labels-without-image", "error", alone, "label files belong to no image", fix)
 
 
 def _notes(contents: _Contents) -> None:
     """Findings on places, files and lines."""
     note = contents.into.note
     what = "places that data.yaml names are not there"
-    fix = "Put the pictures there, or correct data.yaml."
+    fix = "Put the images there, or correct data.yaml."
     # Exports name a test part that was never made: train and val are all that training needs.
     spare = all(text.startswith("test:") for text in contents.gone) and {"train", "val"} <= {
         *contents.into.splits
     }
     note("parts-missing", "warning" if spare else "error", contents.gone, what, fix)
-    what = "pictures have no label file, and are taken as showing nothing"
-    fix = "Give each a label file, an empty one where it shows nothing; or take the pictures out."
+    what = "images have no label file, and are taken as showing nothing"
+    fix = "Give each a label file, an empty one where it shows nothing; or take the images out."
     whole = sorted({*contents.into.splits} - contents.labeled)
     if whole:
-        what += f" (no picture of {' and '.join(whole) or 'all'} has one)"
+        what += f" (no image of {' and '.join(whole) or 'all'} has one)"
     elif contents.empty:
         what += f" ({contents.empty:,} label files are empty, which is the way to say that)"
     severe = bool(whole or contents.empty)
@@ -377,5 +377,5 @@ def _notes(contents: _Contents) -> None:
     what = "lines hold a box, or two points, and no polygon; they were left out"
     note("lines-with-boxes", "error", contents.boxes, what, "Export polygons: class x1 y1 x2 y2 x3 y3 ...")
     what = "lines seem to be in pixels, and were left out"
-    fix = "Divide by the picture's width and height."
+    fix = "Divide by the image's width and height."
     note("lines-in-pixels", "error", contents.pixels, what, fix)

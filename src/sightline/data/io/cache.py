@@ -29,7 +29,7 @@ from sightline.console import say
 Shape = tuple[int, ...]
 
 _RECORD = np.dtype([("stamp", "<u8"), ("sum", "<u4"), ("pad", "<u4")])
-_SUFFIX = ".pictures"
+_SUFFIX = ".images"
 _PIXELS = "2"  # another one whenever the same file gives other pixels
 _open: WeakSet[DiskCache] = WeakSet()
 _seeking = Lock()
@@ -39,9 +39,9 @@ class MemoryCache:
     """Cache of images in memory, up to a limit.
 
     Args:
-        items: Pictures in the data set.
+        items: Images in the data set.
         shape: (H, W, C) of each; of clips and volumes there are more axes.
-        room: Bytes it may take; pictures beyond are not kept.
+        room: Bytes it may take; images beyond are not kept.
         dtype: Of their numbers.
     """
 
@@ -70,8 +70,8 @@ class DiskCache:
 
     Args:
         paths: File of each item.
-        shape: (H, W, C) of each picture; of clips and volumes there are more axes.
-        decoding: How pictures are made from files (size, fit): equal text, equal pixels.
+        shape: (H, W, C) of each image; of clips and volumes there are more axes.
+        decoding: How images are made from files (size, fit): equal text, equal pixels.
         room: Bytes that all such files in `folder` may take; the longest unused ones are removed.
         folder: Where they lie.
         dtype: Of their numbers.
@@ -153,20 +153,18 @@ class DiskCache:
         except OSError as error:
             with self._lock:  # it is said once
                 if self._file is not None:
-                    say(
-                        f"No more decoded pictures are kept in {self.path.parent}: {error.strerror or error}."
-                    )
+                    say(f"No more decoded images are kept in {self.path.parent}: {error.strerror or error}.")
                 self._file = None
 
 
 def cache_folder() -> Path:
     """Default folder of the cache. It may be deleted at any time."""
     if os.environ.get("XDG_CACHE_HOME"):
-        return Path(os.environ["XDG_CACHE_HOME"]) / "sightline" / "pictures"
+        return Path(os.environ["XDG_CACHE_HOME"]) / "sightline" / "images"
     if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", str(Path.home()))) / "sightline" / "pictures"
+        return Path(os.environ.get("LOCALAPPDATA", str(Path.home()))) / "sightline" / "images"
     above = "Library/Caches" if sys.platform == "darwin" else ".cache"
-    return Path.home() / above / "sightline" / "pictures"
+    return Path.home() / above / "sightline" / "images"
 
 
 def on_disk(
@@ -177,7 +175,7 @@ def on_disk(
         return DiskCache(paths, shape, decoding, room, folder, dtype)
     except OSError as error:
         say(
-            f"{len(paths)} decoded pictures cannot be kept in {folder} ({error.strerror or error}) and are "
+            f"{len(paths)} decoded images cannot be kept in {folder} ({error.strerror or error}) and are "
             "decoded in each epoch. XDG_CACHE_HOME names another place, --cache another room."
         )
         return None

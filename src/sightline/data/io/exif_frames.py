@@ -30,7 +30,7 @@ def turned(dataset: Dataset) -> tuple[Dataset, int]:
         raise DataError(
             f"--exif says in which frame annotations were drawn; {dataset.name} has "
             f"{targets.description}, which "
-            "have no place in the picture. Leave it out."
+            "have no place in the image. Leave it out."
         )
     ways = np.array([_orientation(dataset, i) for i in range(len(dataset))], dtype=np.int64)
     sizes = targets.sizes.clone()

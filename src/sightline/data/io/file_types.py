@@ -43,12 +43,12 @@ _STARTS: tuple[tuple[bytes, str], ...] = (
 )
 _OTHERS: tuple[tuple[bytes, str], ...] = (
     (b"%PDF", "a PDF document"),
-    (b"%!PS", "a picture in PostScript"),
-    (b"8BPS", "a picture of Photoshop"),
-    (b"\xff\x0a", "a picture in JPEG XL"),
-    (b"\0\0\0\x0cJXL ", "a picture in JPEG XL"),
-    (b"\0\0\x01\0", "a picture that is an icon (ICO)"),
-    (b"SIMPLE  =", "a picture in FITS"),
+    (b"%!PS", "an image in PostScript"),
+    (b"8BPS", "an image of Photoshop"),
+    (b"\xff\x0a", "an image in JPEG XL"),
+    (b"\0\0\0\x0cJXL ", "an image in JPEG XL"),
+    (b"\0\0\x01\0", "an image that is an icon (ICO)"),
+    (b"SIMPLE  =", "an image in FITS"),
     (b"\x93NUMPY", "a NumPy array"),
     (b"PK\x03\x04", "a ZIP archive"),
     (b"\x1f\x8b", "gzip data"),
@@ -88,8 +88,8 @@ def _boxed(head: bytes) -> tuple[str | None, str]:
     if brands & {b"avif", b"avis"}:
         return "avif", "avif"
     if brands & {b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"}:
-        return None, "a picture in HEIC, whose decoders may not be shipped with this licence"
-    return None, f"a picture or video in {head[8:12].decode('ascii', 'replace').upper()} (MP4, MOV)"
+        return None, "an image in HEIC, whose decoders may not be shipped with this licence"
+    return None, f"an image or video in {head[8:12].decode('ascii', 'replace').upper()} (MP4, MOV)"
 
 
 def _text(head: bytes) -> str:
@@ -98,7 +98,7 @@ def _text(head: bytes) -> str:
     if start.startswith((b"<!doctype html", b"<html")):
         return "an HTML page"
     if b"<svg" in start:
-        return "a picture in SVG"
+        return "an image in SVG"
     if start.startswith(b"<?xml"):
         return "XML"
     if start.startswith((b"{", b"[")):

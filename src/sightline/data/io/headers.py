@@ -18,10 +18,10 @@ def has_alpha(image: Any) -> bool:
 def orientation_of(image: Any, kind: str) -> int:
     """EXIF orientation, 1 where there is none or it cannot be read."""
     if kind == "png" and "exif" not in image.info:
-        return 1  # Pillow would decode the whole picture to look for it at the end
+        return 1  # Pillow would decode the whole image to look for it at the end
     try:
         value = image.getexif().get(0x0112, 1)
-    except Exception:  # a damaged EXIF block must not cost the picture
+    except Exception:  # a damaged EXIF block must not cost the image
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 

@@ -1,6 +1,6 @@
 """The one image decoder: from a file to an array, the same in training, validation and prediction.
 
-What is done to a picture is fixed here, and documented at `decode`. No global state of Pillow is changed.
+What is done to an image is fixed here, and documented at `decode`. No global state of Pillow is changed.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class ImageFacts:
         mode: Pillow's name of the pixel type.
         bits: Bits per channel as stored.
         channels: Channels as stored (a palette has one).
-        frames: Pictures in the file; only the first is used.
+        frames: Images in the file; only the first is used.
         orientation: EXIF orientation, 1 to 8; 1 is upright.
         has_alpha: Whether any transparency is stored.
         cmyk: Whether it is stored in print colours.
@@ -93,7 +93,7 @@ class ImageFacts:
 
 
 def max_pixels() -> int:
-    """Largest picture that is decoded, in pixels; `SIGHTLINE_MAX_PIXELS` sets another limit."""
+    """Largest image that is decoded, in pixels; `SIGHTLINE_MAX_PIXELS` sets another limit."""
     text = os.environ.get("SIGHTLINE_MAX_PIXELS", str(MAX_PIXELS))
     if not text.isdecimal():
         raise UsageError(f"SIGHTLINE_MAX_PIXELS is a whole number, such as 500000000. Found '{text}'.")
@@ -121,7 +121,7 @@ def decode(
         at_least: (height, width) that it will be brought to: a JPEG may be decoded at 1/2, 1/4 or 1/8 of its
             size, as long as it need not be enlarged then. The result depends on the file, this and `resize`.
         resize: How it will be brought to that size, as in `view`.
-        page: Which picture of a file of several (TIFF), from 0.
+        page: Which image of a file of several (TIFF), from 0.
         span: The values of grey pixels of more than 8 bits that become 0 and 255; see `scaled`.
 
     Returns:
@@ -162,7 +162,7 @@ def of_pillow(image: Any, span: Span | None = None) -> np.ndarray:
     try:
         image.load()
     except (OSError, ValueError, SyntaxError) as error:
-        raise UnreadableImage("the given picture", "unreadable", f"cannot be decoded ({error})") from error
+        raise UnreadableImage("the given image", "unreadable", f"cannot be decoded ({error})") from error
     pixels = _to_uint8(image, kind, b"", span)
     return np.ascontiguousarray(pixels if kind == "tiff" else upright(pixels, orientation))
 
@@ -214,7 +214,7 @@ def _probe(source: Source) -> ImageFacts:
             mode=image.mode,
             bits=bits_of(image, kind),
             channels=len(bands),
-            # A second picture in a JPEG is a preview or a depth map, no second frame.
+            # A second image in a JPEG is a preview or a depth map, no second frame.
             frames=1 if kind == "jpeg" else int(getattr(image, "n_frames", 1)),
             orientation=orientation,
             has_alpha=has_alpha(image),
@@ -290,7 +290,7 @@ def stored(source: Source, page: int = 0) -> Stored:
 def full_pages(source: Source) -> list[int]:
     """Indices, from 0, of the images in a TIFF that are not smaller copies or masks of others.
 
-    [0] for files of other formats, of which the first picture is taken.
+    [0] for files of other formats, of which the first image is taken.
 
     Raises:
         UnreadableImage: If the header cannot be read.
@@ -344,7 +344,7 @@ def _open_image(source: Source, page: int = 0, judge: bool = True) -> Iterator[t
         head = file.read(512)
         kind, description = what_is(head)
         if kind is None:
-            reason = "unsupported" if description.startswith("a picture") else "not-an-image"
+            reason = "unsupported" if description.startswith("an image") else "not-an-image"
             raise UnreadableImage(
                 name_of(source),
                 reason if head else "empty",

@@ -9,7 +9,7 @@ import numpy as np
 Span = tuple[float, float]
 """Lowest and highest value of pixels."""
 _AT_ONCE = 2**18
-"""Pixels that are computed at a time: of a whole picture wide numbers would take many times its memory."""
+"""Pixels that are computed at a time: of a whole image wide numbers would take many times its memory."""
 
 
 @dataclass
@@ -17,12 +17,12 @@ class Cuts:
     """Counter of images with values clipped to a range, and their extremes.
 
     Attributes:
-        pictures: How many.
+        images: How many.
         least: Lowest value of all of them.
         most: Highest.
     """
 
-    pictures: int = 0
+    images: int = 0
     least: float = float("inf")
     most: float = float("-inf")
 
@@ -41,7 +41,7 @@ class Watched(tuple[float, float]):
 
     def cut(self, least: float, most: float) -> None:
         """Record that values of the image, or of a part of it, from least to most were clipped."""
-        self._cuts.pictures += not self._told
+        self._cuts.images += not self._told
         self._told = True
         self._cuts.least, self._cuts.most = min(self._cuts.least, least), max(self._cuts.most, most)
 

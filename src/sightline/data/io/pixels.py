@@ -21,7 +21,7 @@ class Files:
     """Images in files, decoded on access.
 
     Args:
-        paths: One file a picture.
+        paths: One file an image.
         span: See `images.decode`.
     """
 
@@ -34,17 +34,17 @@ class Files:
         return len(self._paths)
 
     def path(self, i: int) -> Path:
-        """File of picture i."""
+        """File of image i."""
         return Path(self._paths[i])
 
     def place(self, i: int) -> tuple[Path, int]:
-        """File and page of picture i."""
+        """File and page of image i."""
         return self.path(i), 0
 
     def read(
         self, i: int, at_least: tuple[int, int] | None = None, resize: ResizeMode = "stretch"
     ) -> np.ndarray:
-        """Picture i, (H, W, C) uint8; see `decode`."""
+        """Image i, (H, W, C) uint8; see `decode`."""
         return decode(self.path(i), at_least=at_least, resize=resize, span=self.span)
 
     def spanned(self, span: Span | None) -> Files:
@@ -77,7 +77,7 @@ class Pages:
     """Pages of files, decoded on access.
 
     Args:
-        places: File and page, from 0, of each picture; page 0 of a file of one picture is that picture.
+        places: File and page, from 0, of each image; page 0 of a file of one image is that image.
         span: See `images.decode`.
     """
 
@@ -89,17 +89,17 @@ class Pages:
         return len(self._pages)
 
     def path(self, i: int) -> Path:
-        """File of picture i."""
+        """File of image i."""
         return self._files.path(i)
 
     def place(self, i: int) -> tuple[Path, int]:
-        """File and page of picture i."""
+        """File and page of image i."""
         return self._files.path(i), self._pages[i]
 
     def read(
         self, i: int, at_least: tuple[int, int] | None = None, resize: ResizeMode = "stretch"
     ) -> np.ndarray:
-        """Picture i, (H, W, C) uint8; see `images.decode`."""
+        """Image i, (H, W, C) uint8; see `images.decode`."""
         return decode(
             self._files.path(i), at_least=at_least, resize=resize, page=self._pages[i], span=self.span
         )
@@ -154,11 +154,11 @@ class Arrays:
         return np.array(self.array[i])
 
     def subset(self, indices: np.ndarray) -> Arrays:
-        """A copy of some of the pictures, in that order."""
+        """A copy of some of the images, in that order."""
         return Arrays(self.array[np.asarray(indices, dtype=np.int64)], self.input)
 
     def digest(self, i: int) -> str:
-        """Digest of shape and pixels of picture i."""
+        """Digest of shape and pixels of image i."""
         pixels = np.ascontiguousarray(self.array[i])
         return hashlib.blake2b(repr(pixels.shape).encode() + pixels.tobytes(), digest_size=16).hexdigest()
 
@@ -173,7 +173,7 @@ def read_image(
     """The input of a model for item i: the only function from a data set to a network's input.
 
     Args:
-        pixels: Where the pictures come from.
+        pixels: Where the images come from.
         i: Which one.
         size: See `resize_to_input`.
         resize: See `resize_to_input`.

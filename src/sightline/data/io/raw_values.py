@@ -20,7 +20,7 @@ class Raw:
     Attributes:
         low: Lowest value of grey pixels of more than 8 bits; NaN for other images.
         high: The highest, likewise.
-        top: The value that becomes 255 where no span is given; NaN where the picture's own highest does.
+        top: The value that becomes 255 where no span is given; NaN where the image's own highest does.
         alpha: Least and most opacity, in [0, 255], and share of the pixels that are neither clear nor opaque;
             NaN where there is no transparency.
     """

@@ -15,7 +15,7 @@ from .levels import Span
 from .tiff import Blocks
 
 LARGE = 2**24
-"""Pixels from which on a picture is read by windows, where it can be."""
+"""Pixels from which on an image is read by windows, where it can be."""
 READ_BUFFER_BYTES = 2**25
 """Bytes of decoded blocks that are kept for the next windows, and more where one row of windows needs it."""
 
@@ -82,7 +82,7 @@ class Parts:
         high, wide = self._blocks.block
         out: np.ndarray | None = None
         rows = range(y // high, (y + height - 1) // high + 1)
-        # As many as a row of windows touches, however wide the picture is: else each would be decoded anew.
+        # As many as a row of windows touches, however wide the image is: else each would be decoded anew.
         self._most = max(self._most, len(rows) * self._blocks.across)
         for row in rows:
             for column in range(x // wide, (x + width - 1) // wide + 1):

@@ -38,9 +38,9 @@ class Blocks:
     """Locations of the blocks (strips or tiles) of a TIFF, row by row.
 
     Attributes:
-        size: Height and width of the picture.
+        size: Height and width of the image.
         block: Height and width of a block; the last of the strips may be lower.
-        tiled: Whether they are tiles, which are all of one size, beyond the edge of the picture too.
+        tiled: Whether they are tiles, which are all of one size, beyond the edge of the image too.
         offsets: First byte of each block in the file.
         counts: Bytes of each block.
         prefix: Byte order: II or MM.
@@ -81,7 +81,7 @@ class Blocks:
 def blocks(image: Any) -> Blocks | None:
     """The blocks of a page of a TIFF that Pillow has opened.
 
-    None where they cannot be decoded by themselves: planes apart, JPEG of the first kind, the whole picture
+    None where they cannot be decoded by themselves: planes apart, JPEG of the first kind, the whole image
     in one compressed block, a layout that does not add up.
     """
     tags = image.tag_v2

@@ -109,7 +109,7 @@ class Video:
         self._container = webcam(int(text)) if camera else open_container(text, scheme, self.name)
         try:
             self.live = camera or (bool(scheme) and not (scheme.startswith("http") and self._seconds()))
-            self._stream = self._pictures()
+            self._stream = self._video_stream()
             self._frames = self._decode()
             first = next(self._frames, None)
             if first is None:
@@ -189,15 +189,13 @@ class Video:
         except queue.Empty:
             pass
 
-    def _pictures(self) -> Any:
+    def _video_stream(self) -> Any:
         """The first video stream that is not a cover image."""
         for stream in self._container.streams.video:
             if "attached_pic" not in str(getattr(stream, "disposition", "")):
                 break
         else:
-            raise DataError(
-                f"{self.name} has no pictures in it: {len(self._container.streams)} other streams."
-            )
+            raise DataError(f"{self.name} has no images in it: {len(self._container.streams)} other streams.")
         width, height, limit = stream.codec_context.width, stream.codec_context.height, max_pixels()
         if width * height > limit:
             raise DataError(

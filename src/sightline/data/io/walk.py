@@ -16,7 +16,7 @@ from ...errors import DataError, UsageError
 _LEFT_BEHIND = frozenset({
     "thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "system volume information",  # Windows
     "__macosx", "icon\r",  # macOS; its "._x.jpg" and ".DS_Store" are hidden
-    "@eadir", "#recycle", "#snapshot", "lost+found",  # storage boxes: @eaDir holds small copies of pictures
+    "@eadir", "#recycle", "#snapshot", "lost+found",  # storage boxes: @eaDir holds small copies of images
     "__pycache__",
 })  # fmt: skip
 

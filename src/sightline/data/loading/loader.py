@@ -55,7 +55,7 @@ class Loader:
         sampler: random (each image once an epoch) or balanced (each class equally often).
         weights: (N,) chance of each image to be drawn, with replacement; instead of `sampler`.
         workers: Threads that prepare batches ahead; 0 prepares each when it is asked for.
-        cache: Bytes for decoded pictures: in memory for what lives in memory, else on disk. 0 keeps none.
+        cache: Bytes for decoded images: in memory for what lives in memory, else on disk. 0 keeps none.
         cache_dir: Where they are kept on disk; `cache_folder()` if left out.
         augment: From how much of training is done, in [0, 1], to what changes a training batch, with random
             numbers from the generator it is given.

@@ -23,7 +23,7 @@ from sightline.ops import tiling
 
 MIN_VISIBLE_SHARE = 0.2
 """Share of an object that must lie in a tile to be looked for there."""
-_OPEN_IMAGES = 4  # pictures kept open while their tiles are read
+_OPEN_IMAGES = 4  # images kept open while their tiles are read
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,10 @@ class Tiles:
     """Positions of T tiles in N images.
 
     Attributes:
-        owner: (T,) int64 picture of each tile, rising.
+        owner: (T,) int64 image of each tile, rising.
         corner: (T, 2) int64 x and y of its top left pixel.
         sizes: (T, 2) int64 its height and width.
-        whole: (N, 2) int64 height and width of the pictures.
+        whole: (N, 2) int64 height and width of the images.
     """
 
     owner: Tensor
@@ -88,7 +88,7 @@ def batches(
     """Data loader with the preprocessing of a model's settings: whole images, or tiles.
 
     Args:
-        dataset: The pictures.
+        dataset: The images.
         settings: Of the model: size, fit, channels, and perhaps tile.
         least: Smallest last batch of training that is kept.
         options: See `Loader`.
@@ -107,7 +107,7 @@ class TileMergingLoader:
     """Data loader of tiles whose predictions are merged to whole images.
 
     Args:
-        dataset: The whole pictures.
+        dataset: The whole images.
         tiles: Where the tiles lie.
         loader: Batches of tiles.
     """
@@ -156,5 +156,5 @@ class _Parts:
         return _Parts(self._pixels, replace(self._tiles, **parts))
 
     def digest(self, i: int) -> str:
-        """Digest of the picture and the place in it."""
+        """Digest of the image and the place in it."""
         return f"{self._pixels.digest(int(self._tiles.owner[i]))}@{self._tiles.corner[i].tolist()}"

@@ -116,4 +116,4 @@ def describe_columns(path: Path, roles: BoxColumns, table: Columns) -> list[str]
     used = {roles.path, roles.name, roles.number, *roles.box, *(roles.size or ()), *roles.more.values()}
     rest = [n for n in table.names if n not in used]
     aside = f"; not used: {', '.join(map(repr, rest))}" if rest else ""
-    return [f"{path.name}: picture '{roles.path}', box {', '.join(roles.box)} ({form}), {kind}{aside}."]
+    return [f"{path.name}: image '{roles.path}', box {', '.join(roles.box)} ({form}), {kind}{aside}."]

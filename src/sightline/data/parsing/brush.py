@@ -28,7 +28,7 @@ def brushed(codes: Any, size: tuple[int, int] | None) -> Part:
         ValueError: If these are no bytes, they end too early, or they are of another size.
     """
     if size is None:
-        raise ValueError("the size of its picture (original_width, original_height) is not given")
+        raise ValueError("the size of its image (original_width, original_height) is not given")
     if not isinstance(codes, list) or not all(type(c) is int and 0 <= c < 256 for c in codes):
         raise ValueError("rle is no list of bytes")
     height, width = size
@@ -48,7 +48,7 @@ def brushed(codes: Any, size: tuple[int, int] | None) -> Part:
         repeats = bits.next(1)
         end = at + bits.next(sizes[bits.next(2)]) + 1
         if end > total:
-            raise ValueError(f"the runs add up to more than the {total:,} numbers of the picture")
+            raise ValueError(f"the runs add up to more than the {total:,} numbers of the image")
         if repeats:
             values[at:end] = bits.next(word) != 0
         else:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sightline.data.io.file_types import ALL_EXTENSIONS
 from sightline.data.io.walk import files_below, foreign, walk
-from sightline.data.parsing.map_discovery import MASKS, PICTURES
+from sightline.data.parsing.map_discovery import IMAGES, MASKS
 from sightline.data.parsing.splits import SPLIT_WORDS, name_of, split_of
 from sightline.errors import DataError
 
@@ -23,10 +23,10 @@ _FILLERS = (
     "seg", "folder", "files", "all", "new", "raw", "jpg", "jpeg", "png", "tif", "tiff",
 )  # fmt: skip
 """What stands beside the word of a split in the name of its folder: training_set, obj_Train_data."""
-_SEVERAL = (*(word for word in (*PICTURES, *MASKS) if word.endswith("s")), "gt", "annot", "groundtruth")
-ROLES = frozenset({*PICTURES, *_SEVERAL, "ann", "anns", "jpegimages", "imagesets", "labeltxt", "bboxes",
+_SEVERAL = (*(word for word in (*IMAGES, *MASKS) if word.endswith("s")), "gt", "annot", "groundtruth")
+ROLES = frozenset({*IMAGES, *_SEVERAL, "ann", "anns", "jpegimages", "imagesets", "labeltxt", "bboxes",
                    "data", "dataset", "datasets", "photos"})  # fmt: skip
-"""Names of folders that say what kind of file lies there, never what a picture shows."""
+"""Names of folders that say what kind of file lies there, never what an image shows."""
 _NUMBERED = re.compile(
     r"(^|[ _.-])((image|img|picture|photo|mask|label)s?([ _-]?part)?|chunk|shard)[ _-]?\d+$"
 )
@@ -70,15 +70,15 @@ def folders(root: Path) -> list[Path]:
     return sorted(places)
 
 
-def has_picture(folder: Path) -> bool:
+def has_image(folder: Path) -> bool:
     """Whether a file that is named like an image lies in a folder, at any depth."""
-    return any(any(map(_pictured, files)) for _, _, files in walk(folder))
+    return any(any(map(_names_image, files)) for _, _, files in walk(folder))
 
 
 def is_mask(image: Path, top: Path) -> bool:
     """Whether an image below a class folder is a mask: in a folder of masks, or a_mask.png beside a.png."""
     inside = (name.lower() for name in image.parent.relative_to(top).parts)
-    if any(name in MASKS and name not in PICTURES for name in inside):
+    if any(name in MASKS and name not in IMAGES for name in inside):
         return True
     stem = re.sub(r"[ _-](mask|masks|seg|segmentation)([ _-]?\d+)?$", "", image.stem, flags=re.IGNORECASE)
     return stem != image.stem and any((image.parent / f"{stem}{e}").exists() for e in ALL_EXTENSIONS)
@@ -98,16 +98,16 @@ def layout(root: Path) -> Layout:
     notes = [] if top == root else [f"Classes are the folders in '{name_of(top, root)}'."]
     named = {f: as_split(f.name) for f in folders(top) if as_split(f.name)} or _alike(top)
     splits = {f: split for f, split in named.items() if folders(f)}
-    if splits and any(map(has_picture, splits)):
+    if splits and any(map(has_image, splits)):
         result = _with_splits(top, named, splits, notes)
     else:
         result = _without_splits(top, named, notes)
     classes = [c for _, place in result.tops for c in folders(place)]
-    wrong = sorted({c.name for c in classes if _role(c.name) and has_picture(c)}) or _both(classes)
+    wrong = sorted({c.name for c in classes if _role(c.name) and has_image(c)}) or _both(classes)
     if wrong:
         single, low = len(wrong) == 1, {name.lower() for name in wrong}
-        paired = " If they are pictures and masks, give each mask the name of its picture (a.jpg and a.png)."
-        paired = paired if low & set(PICTURES) and low & set(MASKS) else ""
+        paired = " If they are images and masks, give each mask the name of its image (a.jpg and a.png)."
+        paired = paired if low & set(IMAGES) and low & set(MASKS) else ""
         raise DataError(
             f"{root}: {', '.join(map(repr, wrong))} would become {'a class' if single else 'classes'}, but "
             f"such names say what kind of files lie there, not what they show.{paired}"
@@ -123,15 +123,15 @@ def _role(name: str) -> bool:
 
 def _both(classes: Sequence[Path]) -> list[str]:
     """Folders of images and of maps by a word in their names, where both are there (x-img, x-mask-anno)."""
-    words = {c.name: {*re.findall(r"[a-z]+", c.name.lower())} for c in classes if has_picture(c)}
-    images = [n for n, w in words.items() if w & {*PICTURES} and not w & _OF_MAPS]
-    maps = [n for n, w in words.items() if w & _OF_MAPS and not w & {*PICTURES}]
+    words = {c.name: {*re.findall(r"[a-z]+", c.name.lower())} for c in classes if has_image(c)}
+    images = [n for n, w in words.items() if w & {*IMAGES} and not w & _OF_MAPS]
+    maps = [n for n, w in words.items() if w & _OF_MAPS and not w & {*IMAGES}]
     return sorted({*images, *maps}) if images and maps else []
 
 
 def _alike(top: Path) -> dict[Path, str]:
     """Folders whose names differ in nothing but the split that they speak of (WIDER_train, WIDER_val)."""
-    words = {f: split_of(f.name) for f in folders(top) if has_picture(f)}
+    words = {f: split_of(f.name) for f in folders(top) if has_image(f)}
     pattern = "|".join(sorted(SPLIT_WORDS, key=len, reverse=True))
     rests = {re.sub(pattern, "", f.name.lower(), count=1) for f in words}
     apart = len({*words.values()}) == len(words) > 1 and all(words.values())
@@ -149,11 +149,11 @@ def _with_splits(top: Path, named: dict[Path, str], splits: dict[Path, str], not
     classless = [f for f in splits if splits[f] != "train" and _holds_roles_only(f)]
     if len(classless) < len(splits):  # val/images beside train/cat/images, as in Tiny ImageNet
         splits = {f: split for f, split in splits.items() if f not in classless}
-    flat = [f for f in named if f not in splits and has_picture(f)]
+    flat = [f for f in named if f not in splits and has_image(f)]
     train = [f.name for f in flat if named[f] == "train"]
     if train:
         raise DataError(
-            f"{top}: the pictures in {train[0]} lie in no class folder, while those in "
+            f"{top}: the images in {train[0]} lie in no class folder, while those in "
             f"{next(iter(splits)).name} do."
         )
     result = Layout([(split, _inside(f, notes)) for f, split in splits.items()], flat=flat, messages=notes)
@@ -163,17 +163,17 @@ def _with_splits(top: Path, named: dict[Path, str], splits: dict[Path, str], not
 
 def _holds_roles_only(folder: Path) -> bool:
     """Whether the images of a split lie flat in folders that are named for the kind of files in them."""
-    held = [c for c in folders(folder) if has_picture(c)]
+    held = [c for c in folders(folder) if has_image(c)]
     return bool(held) and all(c.name.lower() in ROLES and _flat(c) for c in held)
 
 
 def _without_splits(top: Path, named: dict[Path, str], notes: list[str]) -> Layout:
     """Class folders; none of them may be the folder of a split."""
-    flat = [f for f in named if has_picture(f)]
-    others = [f for f in folders(top) if f not in named and has_picture(f)]
+    flat = [f for f in named if has_image(f)]
+    others = [f for f in folders(top) if f not in named and has_image(f)]
     if len({named[f] for f in flat}) > 1 or (flat and not others):
         raise DataError(
-            f"{top}: the pictures in {' and '.join(f.name for f in flat)} lie in no class folder, so nothing "
+            f"{top}: the images in {' and '.join(f.name for f in flat)} lie in no class folder, so nothing "
             "says what they show."
         )
     several = [f.name for f in others if any(as_split(c.name) and _only_folders(c) for c in folders(f))]
@@ -191,7 +191,7 @@ def _through(root: Path) -> tuple[Path, list[Path]]:
     top, aside = root, list[Path]()
     while True:
         some = folders(top)
-        held = [f for f in some if has_picture(f)]
+        held = [f for f in some if has_image(f)]
         splits = [f for f in held if any(as_split(c.name) and _only_folders(c) for c in folders(f))]
         if any(as_split(f.name) for f in held):
             break
@@ -224,19 +224,19 @@ def _inside(folder: Path, notes: list[str]) -> Path:
 
 def _only_folders(folder: Path) -> bool:
     """Whether a folder has images in its folders, and none beside them."""
-    return not _flat(folder) and any(map(has_picture, folders(folder)))
+    return not _flat(folder) and any(map(has_image, folders(folder)))
 
 
 def _flat(folder: Path) -> bool:
     """Whether images lie in a folder itself."""
     with os.scandir(folder) as entries:
-        return any(_pictured(e.name) for e in entries)
+        return any(_names_image(e.name) for e in entries)
 
 
-def _pictured(name: str) -> bool:
+def _names_image(name: str) -> bool:
     return not foreign(name) and Path(name).suffix.lower() in ALL_EXTENSIONS
 
 
-def pictures_of(places: Sequence[Path]) -> list[Path]:
+def images_of(places: Sequence[Path]) -> list[Path]:
     """Images in some folders, at any depth, sorted."""
-    return [path for place in places for path in files_below(place) if _pictured(path.name)]
+    return [path for place in places for path in files_below(place) if _names_image(path.name)]

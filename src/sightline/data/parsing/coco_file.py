@@ -84,5 +84,5 @@ def images_folder(path: Path, names: list[str], split: str, named: Path | None =
     choice = meant or usual or tied
     if len(choice) > 1 and choice is tied:
         shown = " and ".join(str(f) for f in tied[:3])
-        raise DataError(f"{path}: the pictures it names lie in {shown}. Keep one, or put the file beside it.")
+        raise DataError(f"{path}: the images it names lie in {shown}. Keep one, or put the file beside it.")
     return choice[0]

@@ -48,14 +48,14 @@ def path_column(table: Columns, path: Path) -> str:
     Raises:
         DataError: If none does.
     """
-    fitting = [n for n in table.names if _like_pictures(table.column(n))]
+    fitting = [n for n in table.names if _name_images(table.column(n))]
     usual = [n for n in table.names if n.lower() in PATHS]
     both = [n for n in fitting if n in usual]
     best = both or fitting or usual
-    best = best or [n for n in table.names if _are_pictures(n, table.column(n), path.parent)]
+    best = best or [n for n in table.names if _are_images(n, table.column(n), path.parent)]
     if not best:
         raise DataError(
-            f"{path}: no column holds paths of pictures. Columns: {_listed(table.names)}. {_in_cells(table)}"
+            f"{path}: no column holds paths of images. Columns: {_listed(table.names)}. {_in_cells(table)}"
             "Name one 'path', with paths relative to the table."
         )
     if len(best) > 1:
@@ -64,13 +64,13 @@ def path_column(table: Columns, path: Path) -> str:
     return best[0]
 
 
-def _like_pictures(cells: Sequence[str]) -> bool:
+def _name_images(cells: Sequence[str]) -> bool:
     """Whether most of the first cells end as the names of images do."""
     some = [c for c in cells[:_FIRST] if c]
     return sum(Path(c).suffix.lower() in ALL_EXTENSIONS for c in some) > len(some) / 2
 
 
-def _are_pictures(name: str, cells: Sequence[str], folder: Path) -> bool:
+def _are_images(name: str, cells: Sequence[str], folder: Path) -> bool:
     """Whether a column is called an id or name, and most of its first cells are images without ending."""
     if not re.search(r"(^|_|\b)id(_|\b)|id$|image|img|file|name|pic|photo|scan", name.lower()):
         return False
@@ -87,7 +87,7 @@ def _in_cells(table: Columns) -> str:
     if numbered < _PIXELS and not inside:
         return ""
     where = f"the column '{inside[0]}'" if inside else "columns"
-    return f"It seems to hold the pixels themselves in {where}: write them as picture files. "
+    return f"It seems to hold the pixels themselves in {where}: write them as image files. "
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -128,9 +128,9 @@ def target_columns(
     if len(chosen) > 1 and not flags:
         raise _unsure(table, rest, path)
     for name in chosen:
-        if _like_pictures(table.column(name)):
+        if _name_images(table.column(name)):
             raise DataError(
-                f"{path}: the column '{name}' holds names of pictures, which are no truth of a table. Masks "
+                f"{path}: the column '{name}' holds names of images, which are no truth of a table. Masks "
                 "are read from folders images/ and masks/; name another column with --target."
             )
     if not chosen:

@@ -8,7 +8,7 @@ import numpy as np
 
 Written = Literal["corners", "sizes", "center"]
 """What the four numbers of a box are: x1, y1, x2, y2; x, y, width, height; or middle, width, height."""
-_SLACK = 1.5  # pixels that a box may reach beyond the picture
+_SLACK = 1.5  # pixels that a box may reach beyond the image
 _MIN_BOXES = 2
 """Boxes from which on it can be said what most of them are."""
 _CLOSE, _MOST = 0.01, 0.9

@@ -81,10 +81,10 @@ def _spaced(text: str) -> Columns | None:
     (_, names), *rows = given[counted:] or [(0, [])]
     some = [cells for _, cells in rows[:_SOME]]
     widths = {len(cells) for cells in some}
-    if len(widths) != 1 or not {len(names), len(names) + 1} & widths or any(map(_pictured, names)):
+    if len(widths) != 1 or not {len(names), len(names) + 1} & widths or any(map(_names_image, names)):
         return None
     width = widths.pop()
-    if width < 2 or not all(any(map(_pictured, cells)) for cells in some):
+    if width < 2 or not all(any(map(_names_image, cells)) for cells in some):
         return None
     sound = [(n, cells) for n, cells in rows if len(cells) == width]
     table = Columns(
@@ -100,7 +100,7 @@ def _spaced(text: str) -> Columns | None:
     return table
 
 
-def _pictured(cell: str) -> bool:
+def _names_image(cell: str) -> bool:
     return Path(cell).suffix.lower() in ALL_EXTENSIONS
 
 
@@ -222,7 +222,7 @@ def _must_be_header(path: Path, names: Sequence[str]) -> None:
             continue
         if name and (is_image or any(is_there(path.parent / f"{at}{e}") for e in ("", ".jpg", ".png"))):
             raise DataError(
-                f"{path}: there is no header: the first line holds the picture '{name}'. Put a line with the "
+                f"{path}: there is no header: the first line holds the image '{name}'. Put a line with the "
                 "names of the columns above it, such as path,label (or path,xmin,ymin,xmax,ymax,class)."
             )
 

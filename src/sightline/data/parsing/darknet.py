@@ -1,7 +1,7 @@
 """Darknet's layout of YOLO data: obj.data with lists of images, or label files beside images.
 
 Source: J. Redmon's Darknet, whose obj.data names `train`, `valid`, `names`; CVAT exports it as "YOLO 1.1"
-(obj_train_data/, train.txt), LabelImg and others write label files beside pictures, and classes.txt.
+(obj_train_data/, train.txt), LabelImg and others write label files beside images, and classes.txt.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def old_config(root: Path) -> Config | None:
 
 
 def _darknet(root: Path) -> Config | None:
-    """Class names, and the lists of pictures of each split, that obj.data names."""
+    """Class names, and the lists of images of each split, that obj.data names."""
     files = files_in(root, ".data") if root.is_dir() else [root] * (root.suffix.lower() == ".data")
     words_by_file = {path: _key_values(path) for path in files if path.is_file()}
     path = next((p for p, words in words_by_file.items() if "names" in words), None)
@@ -49,7 +49,7 @@ def _darknet(root: Path) -> Config | None:
 
 
 def _classes_beside(root: Path) -> Config | None:
-    """Class names and splits of a folder whose label files lie beside the pictures."""
+    """Class names and splits of a folder whose label files lie beside the images."""
     if any(label_files(folder) for folder, _ in plain_parts(root)) or not _labels_beside(root):
         return None
     config = Config(root)
@@ -60,12 +60,12 @@ def _classes_beside(root: Path) -> Config | None:
             config.parts.setdefault(split, []).append(folder.name)
     listed = (*LISTS, "_darknet.labels")  # the last as Roboflow writes it
     _names(config, [folder / name for folder in (root, root / "images", *parts) for name in listed])
-    config.messages.append("Label files lie beside their pictures.")
+    config.messages.append("Label files lie beside their images.")
     return config
 
 
 def _labels_beside(root: Path) -> bool:
-    """Whether one of the first label files below a folder lies beside its picture."""
+    """Whether one of the first label files below a folder lies beside its image."""
     for path in some(root, ".txt"):
         if path.name in LISTS or path.parent.name.lower() == "labels":
             continue

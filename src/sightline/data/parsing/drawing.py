@@ -143,7 +143,7 @@ class Drawing:
     ) -> None:  # fmt: skip
         """Add an ellipse: as the polygon in its place, or the exact box around it. Arguments as `turned`."""
         if degrees and scale is None:
-            self.broken(f"{where}: a turned ellipse in a picture of unknown size")
+            self.broken(f"{where}: a turned ellipse in an image of unknown size")
             return
         scale = scale or _UNIT_SCALE
         if isinstance(self.into, Outlined):

@@ -29,7 +29,7 @@ def unseen(names: tuple[str, ...], values: np.ndarray, splits: np.ndarray) -> It
             "class-missing-in-train",
             "error",
             f"{len(classes)} classes are in val or test, but not in train: {', '.join(classes)}.",
-            "Add training pictures of them, or take them out of val and test.",
+            "Add training images of them, or take them out of val and test.",
             len(classes),
             classes,
         )

@@ -29,7 +29,7 @@ from sightline.data.parsing.splits import name_of
 from sightline.errors import DataError, UnreadableImage
 
 NAN = float("nan")
-_LARGEST = 1 << 31  # pixels of a side that a picture may be said to have
+_LARGEST = 1 << 31  # pixels of a side that an image may be said to have
 
 
 def numbers(values: object, n: int) -> tuple[float, ...] | None:
@@ -50,7 +50,7 @@ class InstanceBuilder:
 
     Attributes:
         root: Folder that the names of items are relative to.
-        whole: What the boxes count a picture's whole width and height as (1, 100), or None: in pixels.
+        whole: What the boxes count an image's whole width and height as (1, 100), or None: in pixels.
         written: What the four numbers of a box are in the files.
         stored: Whether boxes are in the pixels that are stored, before any EXIF rotation.
         paths: File of each image.
@@ -88,7 +88,7 @@ class InstanceBuilder:
     def __post_init__(self) -> None:
         self._lookup = Lookup(self.root)
 
-    def picture(
+    def add_image(
         self, path: Path, split: str = "", size: tuple[int, int] | None = None, *, again: bool = False
     ) -> int:
         """Index of an image. A second mention gets the same index, with a finding.
@@ -179,7 +179,7 @@ class InstanceBuilder:
         order = use[np.argsort(image[use], kind="stable")]
         targets = self._targets(order, boxes, image, label, sizes)
         ids = list(self._index)
-        counts_text = f"Pictures: {len(images):,}; {self.things}: {len(order):,}; classes: {len(classes)}."
+        counts_text = f"Images: {len(images):,}; {self.things}: {len(order):,}; classes: {len(classes)}."
         return Dataset(
             name=source.resolve().stem if source.is_file() else source.resolve().name,
             format=format,
@@ -203,13 +203,13 @@ class InstanceBuilder:
         ids = list(self._index)
         gone = [ids[i] for i in np.flatnonzero(~here) if not self._lookup.doubtful(self.paths[i])]
         lost = int((~here)[np.array(self._image, dtype=np.int64)].sum())
-        what = f"annotated pictures are not there, and were left out with their {lost:,} {self.things}"
+        what = f"annotated images are not there, and were left out with their {lost:,} {self.things}"
         fix = "Put the files there, or take them out of the annotation."
         self.note("files-missing", "error", gone, what, fix)
-        fix = "Name each picture once."
-        what = "pictures are named more than once; their boxes were joined"
+        fix = "Name each image once."
+        what = "images are named more than once; their boxes were joined"
         self.note("images-listed-twice", "warning", self._repeated, what, fix)
-        what = "pictures are named in two splits, and were taken for the first one"
+        what = "images are named in two splits, and were taken for the first one"
         fix = "Take them out of one split; what is tested must not be trained on."
         self.note("images-in-two-splits", "error", self._torn, what, fix)
         return here
@@ -220,7 +220,7 @@ class InstanceBuilder:
             return f"{source}: {self._lookup.findings()[-1].message} {self._lookup.findings()[-1].fix}"
         first = f" (first: {self.paths[0]})" if self.paths else ""
         return (
-            f"{source}: none of the {len(self.paths)} pictures that are annotated is there{first}. They were "
+            f"{source}: none of the {len(self.paths)} images that are annotated is there{first}. They were "
             f"looked for as written, and by the end of the path in any case below {self._lookup.top}. Put "
             "them where the annotation says, or beside it in a folder images."
         )
@@ -236,11 +236,11 @@ class InstanceBuilder:
                 if path.suffix.lower() in ALL_EXTENSIONS:
                     rest.append(name_of(path, self.root))
         rest = [name for name in rest if name not in self._index]
-        what = "pictures of the folder are not named by the annotation, and were left aside"
+        what = "images of the folder are not named by the annotation, and were left aside"
         self.note("images-not-listed", "info", rest, what, "Annotate them, if they are meant.")
 
     def _known_sizes(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(N,) whether a size is known, and (N, 2) height and width: as annotated, else the picture's own."""
+        """(N,) whether a size is known, and (N, 2) height and width: as annotated, else the image's own."""
         sizes, turned = np.zeros((len(images), 2), dtype=np.int64), list[str]()
         for n, i in enumerate(images):
             given = self.sizes[i]
@@ -255,7 +255,7 @@ class InstanceBuilder:
                 if self.stored and facts.orientation >= 5:
                     given = given[::-1]
             sizes[n] = given
-        what = "pictures carry an EXIF rotation, and the annotation says no size that would tell of it"
+        what = "images carry an EXIF rotation, and the annotation says no size that would tell of it"
         fix = "Look at them in the report; see --exif."
         self.note("exif-and-positions", "warning", turned, what, fix)
         return sizes.min(1) > 0, sizes
@@ -287,8 +287,8 @@ class InstanceBuilder:
         fix = "Add the class to the class table, or mend the annotation."
         out(label < 0, "boxes-of-no-class", "error", "boxes are of a class that the class table has not", fix)
         if self.whole is not None or self.sized:
-            what = "boxes lie in pictures whose size cannot be read"
-            out(~known_sizes[image], "sizes-unknown", "error", what, "Mend the pictures.")
+            what = "boxes lie in images whose size cannot be read"
+            out(~known_sizes[image], "sizes-unknown", "error", what, "Mend the images.")
         fix = "Write numbers there, or take the boxes out."
         finite = np.asarray(np.isfinite(boxes).all(1))
         out(~finite, "boxes-not-finite", "error", "boxes hold NaN or infinite", fix)
@@ -302,7 +302,7 @@ class InstanceBuilder:
         """A finding about boxes in another convention than the format's."""
         areas = np.array(self._area, dtype=np.float64)[rows]
         manner = mistaken(boxes.astype(np.float64), sizes, areas, self.written)
-        what = f"boxes lie in their pictures only if their numbers are {manner}, which the format has not"
+        what = f"boxes lie in their images only if their numbers are {manner}, which the format has not"
         fix = "Convert them to what the format has: COCO [x, y, w, h], YOLO middle and size, VOC corners."
         self.note("boxes-in-another-manner", "error", self._said(rows, raw) if manner else (), what, fix)
 

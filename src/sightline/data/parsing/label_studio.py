@@ -82,7 +82,7 @@ class Tasks:
 def gather(tasks: list[Task], drawing: Drawing) -> None:
     """Collect all images and shapes; positions are in per cent."""
     for task in tasks:
-        image = drawing.into.picture(task.path, task.split, task.size)
+        image = drawing.into.add_image(task.path, task.split, task.size)
         for k, result in enumerate(task.shapes):
             _shape(result, image, f"{task.path.name} result {result.get('id', k)}", task.size, drawing)
 
@@ -172,7 +172,7 @@ def _shape(
         (drawing.broken if outline else drawing.bare)(f"{where}: {kind} without a label")
     elif rotated:
         say = drawing.broken if outline else drawing.tilted
-        say(f"{where}: its picture is rotated by {result['image_rotation']} degrees")
+        say(f"{where}: its image is rotated by {result['image_rotation']} degrees")
     elif outline:
         _outline(value, labels, image, where, size, drawing)
     elif "radiusX" in value:

@@ -30,7 +30,7 @@ def of_lists(rows: Sequence[Sequence[str]]) -> TargetBuilder:
     value = torch.zeros(len(rows), len(names), dtype=torch.bool)
     for i, row in enumerate(rows):
         value[i, [place[label] for label in row]] = True
-    note = "Some pictures have several labels: each picture may have any of the classes."
+    note = "Some images have several labels: each image may have any of the classes."
     return TargetBuilder(ClassLabels(value), missing, Classes(names), messages=[note])
 
 
@@ -54,7 +54,7 @@ def labeled(
         splits: Split of each image.
         labels: Truth of each image.
         notes: What was found out.
-        columns: What else is said of each picture, by name.
+        columns: What else is said of each image, by name.
 
     Raises:
         DataError: If none can be used.
@@ -74,17 +74,17 @@ def labeled(
     again = np.array([first.setdefault(name, i) != i for i, name in enumerate(ids)], dtype=bool)
     fix = "Put the files there, or take them out of the annotation."
     gone = [ids[i] for i in np.flatnonzero(~here).tolist() if not lookup.doubtful(paths[i])]
-    note("files-missing", "error", gone, "annotated pictures are not there, and were left out", fix)
+    note("files-missing", "error", gone, "annotated images are not there, and were left out", fix)
     none = [ids[i] for i in np.flatnonzero(here & labels.missing)]
     what = "rows have no truth (empty, NaN or infinite)"
-    note("target-missing", "error", none, what, "Fill them in, or take these pictures out.")
+    note("target-missing", "error", none, what, "Fill them in, or take these images out.")
     twice = [ids[i] for i in np.flatnonzero(here & again)]
-    what = "pictures are named more than once, and the first row was taken"
-    note("rows-contradict", "error", twice, what, "Keep one row a picture.")
+    what = "images are named more than once, and the first row was taken"
+    note("rows-contradict", "error", twice, what, "Keep one row an image.")
     used = np.flatnonzero(here & ~again & ~labels.missing).tolist()
     if not used:
         why = problems[0].message if problems else "It names none."
-        raise DataError(f"{source}: none of the {len(ids)} pictures can be used. {why}")
+        raise DataError(f"{source}: none of the {len(ids)} images can be used. {why}")
     targets = labels.targets[torch.tensor(used)]
     parts = np.array(splits, dtype=object)[used]
     if labels.classes is not None and not getattr(targets, "multilabel", False):

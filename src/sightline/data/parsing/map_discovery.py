@@ -19,7 +19,7 @@ from sightline.data.io.walk import files_in, walk
 from sightline.data.parsing.splits import SPLIT_WORDS, folders_in, is_there, name_of, split_folders, split_of
 from sightline.errors import UnreadableImage
 
-PICTURES = ("images", "image", "imgs", "img", "pictures", "img_dir")
+IMAGES = ("images", "image", "imgs", "img", "pictures", "img_dir")
 MASKS = (
     "1st_manual", "manual", "masks", "mask", "masks_png", "labels", "label", "annotations", "annotation",
     "annot", "gt", "groundtruth", "ground_truth", "segmentations", "segmentation", "labels_png", "semantic",
@@ -34,13 +34,13 @@ _BEFORE, _AFTER = re.compile(rf"({_WORDS})[_-]?(.*)"), re.compile(rf"(.*?)[_-]({
 _STACK = {
     "volume": "",
     "volumes": "",
-    **dict.fromkeys(PICTURES, ""),
+    **dict.fromkeys(IMAGES, ""),
     **dict.fromkeys(MASKS, "mask"),
     "seg": "mask",
 }
 _FLAT = re.compile(r"(.*)([_-](mask|seg|segmentation|label|labels|gt|groundtruth))", re.IGNORECASE)
 _MOSTLY = 0.8
-"""Share of pictures in one folder that have a map called after them in another."""
+"""Share of images in one folder that have a map called after them in another."""
 _LEADING = re.compile(rf"^({'|'.join(MASKS)}|seg)[_-]", re.IGNORECASE)
 
 
@@ -49,13 +49,13 @@ class MaskFolders:
     """A folder of images and the folder of their maps.
 
     Attributes:
-        pictures: Folder, searched at any depth.
+        images: Folder, searched at any depth.
         masks: Likewise.
         split: What the folders' names say, or "".
-        ends: What the names of pictures and of maps end with, beside what they share.
+        ends: What the names of images and of maps end with, beside what they share.
     """
 
-    pictures: Path
+    images: Path
     masks: Path
     split: str
     ends: tuple[str, str] = ("", "")
@@ -66,14 +66,14 @@ class Item:
     """An image and its maps.
 
     Attributes:
-        picture: Its file.
+        image: Its file.
         split: train, val, test or "".
         masks: Class and file of each map; the class is "" for one that shows all classes.
-        page: Page of picture and maps, from 0.
+        page: Page of image and maps, from 0.
         pages: How many there are.
     """
 
-    picture: Path
+    image: Path
     split: str
     masks: list[tuple[str, Path]] = field(default_factory=list)
     page: int = 0
@@ -101,9 +101,9 @@ def places(root: Path) -> tuple[list[MaskFolders], list[str]]:
         side_by_side, aside = _cityscapes(root), []
     if not side_by_side:
         side_by_side = _flat(root)
-        aside = [f for f, _ in split_folders(root) if f not in [p.pictures for p in side_by_side]]
+        aside = [f for f, _ in split_folders(root) if f not in [p.images for p in side_by_side]]
     notes = [f"Not read: {', '.join(name_of(p, root) for p in aside)}."] if side_by_side and aside else []
-    inner = [] if side_by_side else [f for f in folders_in(root) if first_picture(f) is not None]
+    inner = [] if side_by_side else [f for f in folders_in(root) if first_image(f) is not None]
     if len(inner) == 1 and not files_in(root, *ALL_EXTENSIONS):  # a folder that only wraps the others
         return places(inner[0])
     return side_by_side, notes
@@ -122,7 +122,7 @@ def by_names(root: Path) -> list[MaskFolders]:
 
 def pairs_of(folders: Sequence[Path]) -> list[tuple[Path, Path]]:
     """Folders of photographs, each with a folder of maps of the same sizes that are called after them."""
-    firsts = {f: p for f in folders if (p := first_picture(f)) is not None}
+    firsts = {f: p for f in folders if (p := first_image(f)) is not None}
     maps = [f for f, p in firsts.items() if looks_like_map(p)]
     photos = [f for f in firsts if f not in maps] if maps else []
     return [(f, m) for f in photos for m in maps if _called_alike(MaskFolders(f, m, ""))]
@@ -134,7 +134,7 @@ def _called_alike(place: MaskFolders) -> bool:
     if len(having) < _MOSTLY * len(items) or len(alone) > (1 - _MOSTLY) * len(items):
         return False
     try:
-        return all(size_of(i.picture) == look(i.masks[0][1]).shape for i in having[:_SOME])
+        return all(size_of(i.image) == look(i.masks[0][1]).shape for i in having[:_SOME])
     except UnreadableImage:
         return False
 
@@ -163,17 +163,17 @@ def _side_by_side(folder: Path, split: str) -> tuple[list[MaskFolders], list[Pat
     for inner in folders_in(folder):
         part, kind = _kind(inner.name.lower())
         if kind:
-            (images if kind == "pictures" else masks)[part].append(inner)
+            (images if kind == "images" else masks)[part].append(inner)
     places, aside = [], []
     for part in sorted(masks, key=lambda s: ("", *SPLITS).index(s)):
         ranked = sorted(masks[part], key=lambda p: _rank(p.name.lower()))
-        holding = [p for p in ranked if first_picture(p) is not None]
+        holding = [p for p in ranked if first_image(p) is not None]
         if not images.get(part) or not holding:
             continue
         places += _inner(images[part][0], holding[0], part or split)
         aside += [*holding[1:], *images[part][1:]]
     kinds = {f for rows in (*images.values(), *masks.values()) for f in rows}
-    aside += [f for f in folders_in(folder) if places and f not in kinds and first_picture(f) is not None]
+    aside += [f for f in folders_in(folder) if places and f not in kinds and first_image(f) is not None]
     known_splits = {p.split for p in places}
     # A split without masks can be neither trained on nor scored.
     aside += [p for part, ps in images.items() if places and part and part not in known_splits for p in ps]
@@ -181,13 +181,13 @@ def _side_by_side(folder: Path, split: str) -> tuple[list[MaskFolders], list[Pat
 
 
 def _kind(name: str) -> tuple[str, str]:
-    """Split and kind ("pictures", "masks" or "") that a folder's name speaks of."""
+    """Split and kind ("images", "masks" or "") that a folder's name speaks of."""
     for pattern, (word, rest) in ((_BEFORE, (1, 2)), (_AFTER, (2, 1))):
         match = pattern.fullmatch(name)
-        if match and match[rest] in ("", *PICTURES, *MASKS):
-            return SPLIT_WORDS[match[word]], "masks" if match[rest] in MASKS else "pictures"
+        if match and match[rest] in ("", *IMAGES, *MASKS):
+            return SPLIT_WORDS[match[word]], "masks" if match[rest] in MASKS else "images"
     bare = name.rstrip("0123456789").rstrip("_-")  # KITTI's image_2
-    return "", "masks" if name in MASKS else "pictures" if bare in PICTURES else ""
+    return "", "masks" if name in MASKS else "images" if bare in IMAGES else ""
 
 
 def _rank(name: str) -> int:
@@ -215,13 +215,13 @@ def _cityscapes(root: Path) -> list[MaskFolders]:
     return sorted(places, key=lambda p: SPLITS.index(p.split))
 
 
-def first_picture(folder: Path) -> Path | None:
-    """The first picture in a folder, at any depth."""
+def first_image(folder: Path) -> Path | None:
+    """The first image in a folder, at any depth."""
     return next(_files(folder), None)
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Pictures in a folder at any depth, sorted folder by folder."""
+    """Images in a folder at any depth, sorted folder by folder."""
     for top, _, names in walk(folder):
         for name in names:
             if os.path.splitext(name)[1].lower() in ALL_EXTENSIONS:  # noqa: PTH122
@@ -229,7 +229,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _stems(folder: Path, end: str) -> dict[str, list[Path]]:
-    """Pictures in a folder by their path below it without ending, less `end`, which all must have."""
+    """Images in a folder by their path below it without ending, less `end`, which all must have."""
     by_stem: dict[str, list[Path]] = defaultdict(list)
     for path in _files(folder):
         stem = path.relative_to(folder).with_suffix("").as_posix()
@@ -241,11 +241,11 @@ def _stems(folder: Path, end: str) -> dict[str, list[Path]]:
 def paired(place: MaskFolders) -> tuple[list[Item], list[Path]]:
     """Match images with maps; also returns maps of no image, or of an image that has another.
 
-    A map has its picture's name (`a.png`), and perhaps one word more that all maps share (`a_mask.png`). Maps
+    A map has its image's name (`a.png`), and perhaps one word more that all maps share (`a_mask.png`). Maps
     of one class each lie in a folder of the class (`cat/a.png`) or have its name in theirs (`a_cat.png`).
     """
-    images, masks = _stems(place.pictures, place.ends[0]), _stems(place.masks, place.ends[1])
-    if place.pictures == place.masks and not place.ends[0]:
+    images, masks = _stems(place.images, place.ends[0]), _stems(place.masks, place.ends[1])
+    if place.images == place.masks and not place.ends[0]:
         images = {stem: paths for stem, paths in images.items() if not stem.endswith(place.ends[1])}
     owners: dict[str, list[tuple[str, Path]]] = defaultdict(list)
     others: dict[str, list[tuple[str, Path]]] = defaultdict(list)
@@ -331,7 +331,7 @@ def stacks(root: Path) -> list[Item]:
 
 
 def lists(folder: Path) -> dict[str, list[str]]:
-    """Names of pictures that train.txt, val.txt and test.txt list; empty without them.
+    """Names of images that train.txt, val.txt and test.txt list; empty without them.
 
     Where only trainval.txt and val.txt are there, train is what is in the one and not in the other.
     """
@@ -352,15 +352,15 @@ def lists(folder: Path) -> dict[str, list[str]]:
 def by_lists(
     items: list[Item], named: dict[str, list[str]]
 ) -> tuple[list[Item], list[Item], list[str], list[str]]:
-    """What lists of splits say of some pictures.
+    """What lists of splits say of some images.
 
     Returns:
         Those that are listed, with their splits; the others; names that are listed and not there; and
-        pictures that are in two lists, which were taken for the first.
+        images that are in two lists, which were taken for the first.
     """
     rows_by_tail: dict[str, list[int]] = defaultdict(list)
     for n, item in enumerate(items):
-        parts = item.picture.with_suffix("").parts
+        parts = item.image.with_suffix("").parts
         for k in range(1, min(len(parts), 5) + 1):
             rows_by_tail["/".join(parts[-k:])].append(n)
     splits: dict[int, str] = {}
@@ -379,7 +379,7 @@ def by_lists(
 
 
 def _listed(line: str, rows_by_tail: dict[str, list[int]]) -> list[int]:
-    """Pictures that a line means: its first word, or all of it; as much of the path as fits."""
+    """Images that a line means: its first word, or all of it; as much of the path as fits."""
     for text in (line, line.split()[0]):
         path = text.replace("\\", "/").strip("/")
         stem, dot, ending = path.rpartition(".")

@@ -44,13 +44,13 @@ class MaskFiles:
     def name(self, item: Item) -> str:
         """Name of an item; pages are counted from 0."""
         page = f"@{item.page:0{len(str(item.pages - 1))}d}" if item.pages > 1 else ""
-        return name_of(item.picture, self.root) + page
+        return name_of(item.image, self.root) + page
 
     def alone(self, masks: Sequence[Path]) -> None:
         """Maps that belong to no image."""
         names = [name_of(path, self.root) for path in masks]
-        what = "masks belong to no picture, or to one that has another, and were left aside"
-        fix = "Give each mask the name of its picture (a.jpg and a.png), or put the pictures there."
+        what = "masks belong to no image, or to one that has another, and were left aside"
+        fix = "Give each mask the name of its image (a.jpg and a.png), or put the images there."
         self.note("masks-without-image", "error", names, what, fix)
 
     def split_by(self, named: dict[str, list[str]]) -> None:
@@ -59,31 +59,29 @@ class MaskFiles:
             return
         chosen, rest, gone, torn = by_lists(self.items, named)
         if not chosen:
-            self.messages.append(
-                "The lists train.txt, val.txt, test.txt name none of the pictures: not used."
-            )
+            self.messages.append("The lists train.txt, val.txt, test.txt name none of the images: not used.")
             return
         self.items = chosen
-        what = "pictures are named by a list and are not there"
+        what = "images are named by a list and are not there"
         self.note("files-missing", "error", gone, what, "Put the files there, or take them out of the list.")
-        what = "pictures are named in two splits, and were taken for the first one"
+        what = "images are named in two splits, and were taken for the first one"
         fix = "Take them out of one split; what is tested must not be trained on."
         self.note("images-in-two-splits", "error", torn, what, fix)
-        what = "pictures are named by no list, and were left aside"
+        what = "images are named by no list, and were left aside"
         names = [self.name(item) for item in rest]
         self.note("images-not-listed", "info", names, what, "List them, if they are meant.")
 
     def spread(self) -> None:
         """Leave out images without maps, and make each page of a stack an item."""
         bare = [self.name(item) for item in self.items if not item.masks]
-        what = "pictures have no mask, and were left out"
+        what = "images have no mask, and were left out"
         self.note("masks-missing", "error", bare, what, "Draw their masks, or move them to another folder.")
         items, uneven = [], []
         for item in self.items:
             if not item.masks:
                 continue
             try:
-                files = (item.picture, *(path for _, path in item.masks))
+                files = (item.image, *(path for _, path in item.masks))
                 pages = {tuple(full_pages(path)) for path in files}
             except UnreadableImage as error:
                 self.broken.append(str(error))
@@ -94,8 +92,6 @@ class MaskFiles:
             else:
                 (of_it,) = pages
                 items += [replace(item, page=k, pages=len(of_it)) for k in of_it]
-        what = "pictures and their masks have different numbers of pages, and were left out"
-        self.note(
-            "pages-differ", "error", uneven, what, "Store as many masks as pictures, in the same order."
-        )
+        what = "images and their masks have different numbers of pages, and were left out"
+        self.note("pages-differ", "error", uneven, what, "Store as many masks as images, in the same order.")
         self.items = items

@@ -59,12 +59,12 @@ def report(files: MaskFiles, findings: MapProblems, table: Table) -> None:
     fix = "Look at the edges in one of them; scale masks by the nearest pixel."
     note("masks-smoothed", "warning", sorted(findings.smooth), what, fix)
     what = "masks of single classes hold more than one value beside 0, or differ in size; they were left out"
-    fix = "Keep one mask of 0 and 255 for each class, or one map of class ids for each picture."
+    fix = "Keep one mask of 0 and 255 for each class, or one map of class ids for each image."
     note("class-masks-not-binary", "error", sorted(findings.mixed), what, fix)
-    what = "pictures have pixels in masks of two classes, which count as no class"
+    what = "images have pixels in masks of two classes, which count as no class"
     fix = "Draw the masks so that each pixel is in one."
     note("masks-overlap", "warning", sorted(findings.overlapping), what, fix)
-    what = "pictures have pixels in no mask, not even that of the background; they count as no class"
+    what = "images have pixels in no mask, not even that of the background; they count as no class"
     note("masks-with-gaps", "info", sorted(findings.bare), what, "Nothing, if that is meant.")
 
 

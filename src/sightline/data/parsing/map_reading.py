@@ -88,14 +88,14 @@ def dataset(files: MaskFiles, source: Path, format: str) -> Dataset:
         splits=np.array([item.split for item in items], dtype=object),
         root=source,
         read_findings=tuple(files.read_findings),
-        messages=(f"Pictures with masks: {len(mapped):,}; classes: {len(table.ids)}.", *files.messages),
+        messages=(f"Images with masks: {len(mapped):,}; classes: {len(table.ids)}.", *files.messages),
     )
 
 
 def _pixels(items: list[Item]) -> Pixels:
     if any(item.pages > 1 for item in items):
-        return Pages([(item.picture, item.page) for item in items])
-    return Files([item.picture for item in items])
+        return Pages([(item.image, item.page) for item in items])
+    return Files([item.image for item in items])
 
 
 def _each(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
@@ -130,7 +130,7 @@ def _read(files: MaskFiles, findings: MapProblems) -> tuple[Table | None, list[t
         )
 
     maps = _each(read_one, files.items)
-    what = "masks cannot be read; their pictures were left out"
+    what = "masks cannot be read; their images were left out"
     fix = "Fetch or export these files again."
     files.note("masks-broken", "error", sorted(files.broken), what, fix)
     rows = [

@@ -21,13 +21,13 @@ from sightline.data.parsing.findings import listed
 from sightline.data.parsing.splits import SPLIT_WORDS, is_folder, is_there, name_of, split_of
 
 ANNOTATIONS = ("annotations", "annotation", "ann", "labels", "anno", "annos", "anno_coarse", "anno_fine")
-"""Folders of annotations; pictures then lie beside them."""
+"""Folders of annotations; images then lie beside them."""
 _MAPS = ("masks", "mask", "annotations", "labels", "gt", "segmentationclass", "segmentationobject")
 _UPLOAD = re.compile(r"^[0-9a-f]{8}-(?=.)")
 _Hit = tuple[tuple[str, ...], Path]
 _Index = dict[str, list[_Hit]]
 _MAX_CANDIDATES = 8
-"""Pictures of one name, from which on they are told apart by the folders that they lie in."""
+"""Images of one name, from which on they are told apart by the folders that they lie in."""
 
 
 class Lookup:
@@ -78,11 +78,11 @@ class Lookup:
 
     def findings(self) -> list[Finding]:
         """Findings about paths that were not resolved exactly."""
-        what = "names lead nowhere as they are written, and were taken for the one picture that fits"
-        fix = "Nothing, if these are the pictures that are meant; else write paths that are there."
+        what = "names lead nowhere as they are written, and were taken for the one image that fits"
+        fix = "Nothing, if these are the images that are meant; else write paths that are there."
         moved = listed("files-found-elsewhere", "info", self.moved, what, fix)
-        what = "names could be of several pictures, or lead to one that has another name; they were left out"
-        fix = "Write the whole path from the folder of the annotation, or keep one of the pictures; a table "
+        what = "names could be of several images, or lead to one that has another name; they were left out"
+        fix = "Write the whole path from the folder of the annotation, or keep one of the images; a table "
         fix += "that is called after a split (train.csv) means those in the folder of that name."
         return [*moved, *listed("files-ambiguous", "error", self.several, what, fix)]
 

@@ -17,7 +17,7 @@ from sightline.data.io.images import max_pixels
 from sightline.data.parsing.instances import InstanceBuilder
 from sightline.ops.contours import Part, Polygon, crosses, cut_out, fill, from_rle, rle_counts
 
-SLACK = 1.0  # pixels that an outline may reach beyond the picture: annotations are rounded
+SLACK = 1.0  # pixels that an outline may reach beyond the image: annotations are rounded
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ class Outlined(InstanceBuilder):
         drawn, where = self._drawn[row], self._where[row]
         if isinstance(drawn, Stamp):
             if drawn.size not in (None, (height, width)):
-                self._other.append(f"{where} ({drawn.size} in a picture of {(height, width)})")
+                self._other.append(f"{where} ({drawn.size} in an image of {(height, width)})")
                 return None
             part = _within((drawn.x, drawn.y, drawn.crop.read()), height, width)
             if part[2].size and part[2].shape != drawn.crop.shape:
@@ -142,19 +142,19 @@ class Outlined(InstanceBuilder):
         what = "masks or polygons cannot be read, and were left out"
         fix = "Mend these annotations, or export them again."
         self.note("polygons-broken", "error", self.broken, what, fix)
-        what = "masks have another size (height, width) than their picture, and were left out"
-        fix = "Use the pictures that were annotated; masks are not scaled by guess."
+        what = "masks have another size (height, width) than their image, and were left out"
+        fix = "Use the images that were annotated; masks are not scaled by guess."
         self.note("mask-sizes-differ", "error", self._other, what, fix)
         what = "objects have polygons of fewer than three points, which were left out"
         self.note("polygons-too-short", "warning", self._short, what, "Take them out, or draw them anew.")
-        what = f"outlines reach more than {SLACK:g} pixel beyond their picture, and were cut at its edge"
+        what = f"outlines reach more than {SLACK:g} pixel beyond their image, and were cut at its edge"
         fix = "Nothing, if the objects are cut by the edge; else draw them anew."
         self.note("instance-masks-outside", "warning", self._outside, what, fix)
         what = "polygons cross themselves; what is enclosed twice counts as outside (even-odd rule)"
         self.note(
             "polygons-self-intersecting", "warning", self._crossed, what, "Draw them anew, or look at them."
         )
-        what = "objects cover the middle of no pixel of their picture, and were left out"
+        what = "objects cover the middle of no pixel of their image, and were left out"
         self.note("instance-masks-empty", "warning", self._empty, what, "Take them out, or draw them anew.")
 
     def _targets(

@@ -91,7 +91,7 @@ def file_beside(folder: Path, names: Iterable[str]) -> Path:
 
 
 def names_of(name: str) -> list[str]:
-    """A name as those of files: as it is, and with each ending where it has none (ids of pictures)."""
+    """A name as those of files: as it is, and with each ending where it has none (ids of images)."""
     return [name, *([] if Path(name).suffix else [name + e for e in sorted(ALL_EXTENSIONS)])]
 
 

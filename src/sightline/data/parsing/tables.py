@@ -17,7 +17,7 @@ WORDS = {**SPLIT_WORDS, "": ""}
 """Words of a column of splits."""
 _CODES = {"0": "train", "1": "val", "2": "test"}
 _PARTITIONS = ("list_eval_partition.csv", "list_eval_partition.txt")
-"""Which pictures are for what, as CelebA and DeepFashion write it: by numbers (0, 1, 2), or by words."""
+"""Which images are for what, as CelebA and DeepFashion write it: by numbers (0, 1, 2), or by words."""
 
 
 @dataclass
@@ -26,10 +26,10 @@ class Rows:
 
     Attributes:
         table: Their cells.
-        root: The folder that names of pictures are relative to.
+        root: The folder that names of images are relative to.
         folders: Folder that the paths of each row count from.
         splits: Split of each row that files speak of, or "".
-        likely: Split that the table's name speaks of: where its pictures probably are.
+        likely: Split that the table's name speaks of: where its images probably are.
         broken: Lines that have another number of cells.
         messages: What was found out.
     """
@@ -85,7 +85,7 @@ def is_form(path: Path) -> bool:
 
 def by_split(root: Path, target: str | None = None) -> list[tuple[Path, str]]:
     """Tables of a folder, or of its folders of splits, one for each of two splits or more, that have the same
-    columns, of which pictures and truth are clear; else none."""
+    columns, of which images and truth are clear; else none."""
     if not root.is_dir():
         return []
     files = annotation_files(root, SPLIT_WORDS, (".csv", ".tsv"), lambda path: not is_form(path))
@@ -108,11 +108,11 @@ def by_split(root: Path, target: str | None = None) -> list[tuple[Path, str]]:
 
 
 def partition(path: Path, names: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Split of each picture that a partition beside a table says, and a note; nothing where there is none.
+    """Split of each image that a partition beside a table says, and a note; nothing where there is none.
 
     Args:
         path: The table; the partition lies beside it, or in the folder Eval beside its folder.
-        names: Its pictures, as it names them.
+        names: Its images, as it names them.
     """
     places = [f / name for f in (path.parent, path.parent.parent / "Eval") for name in _PARTITIONS]
     file = next((p for p in places if is_there(p) and p != path), None)

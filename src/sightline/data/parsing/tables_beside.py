@@ -12,7 +12,7 @@ from sightline.data.parsing.splits import name_of
 from sightline.errors import SightlineError
 
 ImageGrid = Sequence[tuple[Path, str, str]]
-"""File, split and class of each picture, as the folders have it."""
+"""File, split and class of each image, as the folders have it."""
 
 
 def compared(table: Path, root: Path, images: ImageGrid) -> tuple[bool, str]:
@@ -32,6 +32,6 @@ def compared(table: Path, root: Path, images: ImageGrid) -> tuple[bool, str]:
             return False, ""
         split, folder = here[file.resolve()]
         if names.setdefault(word, folder) != folder or (row_split and split and row_split != split):
-            shown = f"'{row_split}' for a picture in '{split}'" if names[word] == folder else f"'{word}'"
+            shown = f"'{row_split}' for an image in '{split}'" if names[word] == folder else f"'{word}'"
             return False, f"{name_of(table, root)} says {shown} of {name_of(file, root)}"
     return len({names[n] for n in read.classes.names}) == len(read.classes), ""

@@ -26,11 +26,11 @@ def difference(dataset: Dataset, other: Dataset) -> str:
             f"{dataset.targets.description} as {dataset.format}, {other.targets.description} as "
             f"{other.format}"
         )
-    mine, yours = _pictures(dataset), _pictures(other)
+    mine, yours = _image_indices(dataset), _image_indices(other)
     for a, b, format in ((mine, yours, dataset.format), (yours, mine, other.format)):
         more = sorted(set(a) - set(b))
         if more:
-            return f"{len(more):,} pictures are named as {format} only ({more[0]}, ...)"
+            return f"{len(more):,} images are named as {format} only ({more[0]}, ...)"
     first, second = _truths(dataset), _truths(other)
     for name, i in mine.items():
         j = yours[name]
@@ -45,7 +45,7 @@ def difference(dataset: Dataset, other: Dataset) -> str:
     return ""
 
 
-def _pictures(dataset: Dataset) -> dict[str, int]:
+def _image_indices(dataset: Dataset) -> dict[str, int]:
     """Number of each image by its file."""
     pixels = dataset.pixels
     if not isinstance(pixels, Files):

@@ -19,13 +19,13 @@ from sightline.data.parsing.yolo_discovery import LINE, LISTS
 from sightline.errors import SightlineError
 
 FORM = "a form for answers"
-_LIST = "a list of the pictures of a split"
-_BARE = "a list of pictures and labels without a header"
+_LIST = "a list of the images of a split"
+_BARE = "a list of images and labels without a header"
 _TRIED = 5
 _LOOKED, _MOST = 20, 400
 """Files of a folder, and of all folders, that are looked at."""
 _ENDINGS = (".json", ".jsonl", ".xml", ".txt", ".csv", ".tsv", ".parquet", ".yaml", ".yml", ".names", ".odgt")
-_PICTURE = re.compile(r"\.(" + "|".join(sorted(e[1:] for e in ALL_EXTENSIONS)) + r")\b", re.IGNORECASE)
+_IMAGE_NAME = re.compile(r"\.(" + "|".join(sorted(e[1:] for e in ALL_EXTENSIONS)) + r")\b", re.IGNORECASE)
 _NUMBER = r"[-+]?\d+(\.\d*)?"
 _DOTA = re.compile(rf"\s*({_NUMBER}\s+){{8}}\S+\s+\d\s*")
 _KITTI = re.compile(rf"[A-Za-z_]+(\s+{_NUMBER}){{14,15}}\s*")
@@ -143,7 +143,7 @@ def _kind(path: Path, beside: bool, stems: set[str]) -> Unread | None:
     if ending == ".parquet":
         return Unread("a table", "table")
     if ending == ".txt" and is_spaced(path):
-        return Unread("a table of pictures", "table")
+        return Unread("a table of images", "table")
     return next(looks.get(ending, _text)(glance(path), path.name, beside, stems), None)
 
 
@@ -172,13 +172,13 @@ def _table(text: str, name: str, beside: bool, stems: set[str]) -> Iterator[Unre
     """A table, or a line of JSON an image: one that names images."""
     del beside
     lines = text.splitlines()[:20]
-    named = sum(bool(_PICTURE.search(line)) for line in lines)
+    named = sum(bool(_IMAGE_NAME.search(line)) for line in lines)
     if name.lower().startswith("metadata.") and "file_name" in text:
         yield Unread("the metadata table of an image folder", "metadata")
     elif is_form(Path(name)):
         yield Unread(FORM)
     elif (named and named >= (len(lines) - 1) / 2) or _names_some(lines, stems):
-        yield Unread("a table of pictures", "table")
+        yield Unread("a table of images", "table")
 
 
 def _names_some(lines: list[str], stems: set[str]) -> bool:
@@ -211,34 +211,34 @@ def _text(text: str, name: str, beside: bool, stems: set[str]) -> Iterator[Unrea
         (_KITTI, "label files of KITTI", ""), (_EIGHT if is_named else None, "label files of VisDrone", ""),
         (_MOT, "boxes of MOTChallenge, a line a box in a frame", "motchallenge"),
         (_NAMED if is_named else None, "label files of Open Images (class and corners)", ""),
-        (_BOXES, "boxes of keras-yolo3, a line a picture", ""),
+        (_BOXES, "boxes of keras-yolo3, a line an image", ""),
     )  # fmt: skip
     for pattern, what, format in kinds if lines else ():
         if pattern is not None and all(pattern.fullmatch(line) for line in lines):
             yield Unread(what, format)
-    pictured = [bool(_PICTURE.search(line)) for line in lines]
+    with_image = [bool(_IMAGE_NAME.search(line)) for line in lines]
     named_count = sum(_first(line) in stems for line in lines)
     if name.lower() in LISTS and name.endswith(".names"):
         yield Unread("class names of YOLO", "yolo")
-    elif pictured[:1] == [True] and [line.strip().isdigit() for line in lines[1:2]] == [True]:
-        yield Unread("boxes of WIDER FACE, a picture and then its boxes")
+    elif with_image[:1] == [True] and [line.strip().isdigit() for line in lines[1:2]] == [True]:
+        yield Unread("boxes of WIDER FACE, an image and then its boxes")
     elif named_count > len(lines) / 2 and all(map(_labeled, lines)):
         yield Unread(_BARE)
     elif _SPLIT.search(name.lower()) and (
-        "train_test_split" in name.lower() or max(sum(pictured), named_count) > len(lines) / 2
+        "train_test_split" in name.lower() or max(sum(with_image), named_count) > len(lines) / 2
     ):
         yield Unread(_LIST)
     elif beside and lines:
-        yield Unread("text beside each picture")
+        yield Unread("text beside each image")
 
 
 def _labeled(line: str) -> bool:
     """Whether something stands behind the name of an image that is none itself."""
     cells = line.split()
-    return len(cells) > 1 and not _PICTURE.search(cells[1])
+    return len(cells) > 1 and not _IMAGE_NAME.search(cells[1])
 
 
 def _first(line: str) -> str:
     """Name, without folders and ending, of the first word of a line."""
     name = line.split()[0].rpartition("/")[2]
-    return Path(name).stem if _PICTURE.search(name) else name
+    return Path(name).stem if _IMAGE_NAME.search(name) else name

@@ -13,13 +13,13 @@ from sightline.data.parsing.json import glance
 from sightline.data.parsing.splits import folders_in, split_folders
 
 _ANNOTATIONS = ("annotations", "annotation", "labels", "xml", "xmls", "ann")
-_PICTURES = ("jpegimages", "images", "image", "imgs", "img", "pictures", "data")
+_IMAGES = ("jpegimages", "images", "image", "imgs", "img", "pictures", "data")
 _MAX_LISTED = 50
 _LISTS = ("ImageSets/Main", "ImageSets", "")
 
 
 def places(root: Path) -> list[tuple[Path, Path, str]]:
-    """(folder of XML files, folder of pictures, split) of all parts of a data set."""
+    """(folder of XML files, folder of images, split) of all parts of a data set."""
     whole = _place(root)
     if whole is not None:
         return [(*whole, "")]
@@ -42,8 +42,8 @@ def unwrapped(root: Path) -> Path:
 
 
 def _place(root: Path) -> tuple[Path, Path] | None:
-    """Folder of XML files and folder of pictures of one part; None where there is no annotation."""
-    images = sorted(folders_in(root, _PICTURES), key=lambda f: _PICTURES.index(f.name.lower()))
+    """Folder of XML files and folder of images of one part; None where there is no annotation."""
+    images = sorted(folders_in(root, _IMAGES), key=lambda f: _IMAGES.index(f.name.lower()))
     for folder in sorted(folders_in(root, _ANNOTATIONS), key=lambda f: _ANNOTATIONS.index(f.name.lower())):
         if any(map(_like, some(folder, ".xml"))):
             inner = bool(files_in(folder, *ALL_EXTENSIONS))
@@ -63,7 +63,7 @@ def _like(path: Path) -> bool:
 
 
 def lists(root: Path, image_names: Iterable[str]) -> dict[str, list[str]]:
-    """Splits of each picture that a list names, by name without ending; empty without lists.
+    """Splits of each image that a list names, by name without ending; empty without lists.
 
     Args:
         root: Folder of the data set; lists lie in ImageSets/Main, ImageSets or itself.
@@ -99,7 +99,7 @@ def lists(root: Path, image_names: Iterable[str]) -> dict[str, list[str]]:
 
 
 def _image_name(line: str, known_names: set[str], tails: dict[str, list[str]]) -> str:
-    """The name of a picture that a line of a list means, without ending."""
+    """The name of an image that a line of a list means, without ending."""
     name = line.replace("\\", "/")
     if name in known_names:
         return name
@@ -112,10 +112,10 @@ def _image_name(line: str, known_names: set[str], tails: dict[str, list[str]]) -
 
 
 def paired(images: dict[str, Path], files: dict[str, Path]) -> dict[str, Path]:
-    """XML files by the name of their picture, where that lies in another folder than its annotation does.
+    """XML files by the name of their image, where that lies in another folder than its annotation does.
 
     Args:
-        images: Pictures by path below their folder, without ending.
+        images: Images by path below their folder, without ending.
         files: XML files likewise.
     """
     alone = [name for name in images if name not in files]

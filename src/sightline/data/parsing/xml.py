@@ -98,6 +98,6 @@ def write_xml(root: Element, path: Path) -> None:
     for element in root.iter():
         for text in (element.text or "", *element.attrib.values()):
             if _FORBIDDEN.search(text):
-                raise DataError(f"{path}: XML cannot hold {text!r}. Rename the class or the picture.")
+                raise DataError(f"{path}: XML cannot hold {text!r}. Rename the class or the image.")
     indent(root, "\t")
     path.write_bytes(tostring(root, encoding="utf-8", xml_declaration=True) + b"\n")

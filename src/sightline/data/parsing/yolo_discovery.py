@@ -51,7 +51,7 @@ def configs(root: Path) -> list[Path]:
 
 
 def config_of(path: Path) -> dict[str, Any] | None:
-    """What a YAML file says, if it describes a data set: its classes, and where pictures are."""
+    """What a YAML file says, if it describes a data set: its classes, and where images are."""
     try:
         if path.stat().st_size > _MAX_BYTES:
             return None
@@ -142,7 +142,7 @@ def _names(path: Path, names: Any, count: Any) -> dict[int, str]:
 
 
 def plain_parts(root: Path) -> list[tuple[Path, str]]:
-    """Folders of pictures with their splits, where no data.yaml names them."""
+    """Folders of images with their splits, where no data.yaml names them."""
     tops = [(in_any_case(root / "images"), "")]
     tops += [(in_any_case(folder / "images"), split) for folder, split in split_folders(root)]
     parts = []
@@ -152,7 +152,7 @@ def plain_parts(root: Path) -> list[tuple[Path, str]]:
 
 
 def label_files(images: Path) -> list[Path]:
-    """Some label files of a folder of pictures, if they look like YOLO's."""
+    """Some label files of a folder of images, if they look like YOLO's."""
     some = [p for p in files_in(labels_folder(images), ".txt")[:20] if p.name not in LISTS]
     lines = [line for p in some for line in p.read_text(encoding="utf-8", errors="replace").splitlines()[:5]]
     return some if any(LINE.fullmatch(line) for line in lines) else []
@@ -160,9 +160,9 @@ def label_files(images: Path) -> list[Path]:
 
 @lru_cache(maxsize=4096)
 def labels_folder(images: Path) -> Path:
-    """The folder of labels that belongs to one of pictures: the last `images` in its path is `labels`.
+    """The folder of labels that belongs to one of images: the last `images` in its path is `labels`.
 
-    Both are found in any case (Images, Labels). Asked for each picture, so it is kept until
+    Both are found in any case (Images, Labels). Asked for each image, so it is kept until
     `cache_clear`.
     """
     parts = list(images.parts)
@@ -173,7 +173,7 @@ def labels_folder(images: Path) -> Path:
 
 
 def label_file(image: Path) -> Path:
-    """The label file of a picture: in the folder of labels, else beside it."""
+    """The label file of an image: in the folder of labels, else beside it."""
     path = labels_folder(image.parent) / f"{image.stem}.txt"
     return path if path.is_file() else image.with_suffix(".txt")
 
@@ -189,12 +189,12 @@ def place_of(folder: Path, root: Path, text: str) -> Path | None:
 
 
 def images_in(folder: Path) -> list[Path]:
-    """Pictures below a folder, sorted; none that is foreign (.ipynb_checkpoints, __MACOSX)."""
+    """Images below a folder, sorted; none that is foreign (.ipynb_checkpoints, __MACOSX)."""
     return [p for p in files_below(folder) if p.suffix.lower() in ALL_EXTENSIONS and p.is_file()]
 
 
 def listed(path: Path, folder: Path) -> list[Path]:
-    """Pictures that a text file lists, one a line, from where data.yaml's paths start or from the file."""
+    """Images that a text file lists, one a line, from where data.yaml's paths start or from the file."""
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     names = [line.strip().replace("\\", "/") for line in lines if line.strip()]
     return [next((b / n for b in (folder, path.parent) if is_there(b / n)), folder / n) for n in names]

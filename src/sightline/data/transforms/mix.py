@@ -17,11 +17,11 @@ def mixup(alpha: float, classes: int = 0) -> Step:
     """Mixup: blend each image, and its target, with another one of the batch.
 
     Args:
-        alpha: Shares are drawn from Beta(alpha, alpha), one for each picture; 0.2 is mild, 1 is uniform.
+        alpha: Shares are drawn from Beta(alpha, alpha), one for each image; 0.2 is mild, 1 is uniform.
         classes: Number of classes, for labels.
 
     Returns:
-        Step whose labels carry soft targets in `scores`; `value` stays that of the first picture.
+        Step whose labels carry soft targets in `scores`; `value` stays that of the first image.
 
     Source:
         Zhang et al., mixup: Beyond Empirical Risk Minimization, ICLR 2018.
@@ -45,11 +45,11 @@ def cutmix(alpha: float, classes: int = 0) -> Step:
     """CutMix: paste a rectangle of another image of the batch into each one; targets are mixed by area.
 
     Args:
-        alpha: The share of the first picture is drawn from Beta(alpha, alpha); 1 is usual.
+        alpha: The share of the first image is drawn from Beta(alpha, alpha); 1 is usual.
         classes: Number of classes, for labels.
 
     Returns:
-        Step whose labels carry soft targets in `scores`; `value` stays that of the first picture.
+        Step whose labels carry soft targets in `scores`; `value` stays that of the first image.
 
     Source:
         Yun et al., CutMix: Regularization Strategy to Train Strong Classifiers, ICCV 2019.
@@ -73,7 +73,7 @@ def _rectangles(area: Tensor, height: int, width: int, rng: torch.Generator) -> 
     """Random rectangles with the aspect ratio of the image, clipped at the border.
 
     Args:
-        area: (B,) share of the picture that each covers if it is not cut off, in [0, 1].
+        area: (B,) share of the image that each covers if it is not cut off, in [0, 1].
         height: Pixels.
         width: Pixels.
         rng: Draws the centres.

@@ -15,11 +15,11 @@ def mosaic(share: float, scale: tuple[float, float] = (0.4, 1.0)) -> Step:
     """Mosaic: replace an image by parts of four images of the batch around a random point.
 
     Args:
-        share: Share of the pictures that are replaced, in [0, 1].
+        share: Share of the images that are replaced, in [0, 1].
         scale: Smallest and largest factor by which the parts are made smaller.
 
     Returns:
-        Step for batches with `Instances`; objects are cut and moved with their pictures.
+        Step for batches with `Instances`; objects are cut and moved with their images.
 
     Source:
         Bochkovskiy et al., YOLOv4: Optimal Speed and Accuracy of Object Detection, 2020, section 3.
@@ -56,7 +56,7 @@ def mixup_boxes(share: float) -> Step:
     """Mixup for detection: blend two images of the batch half and half, and keep the objects of both.
 
     Args:
-        share: Share of the pictures that this is done to, in [0, 1].
+        share: Share of the images that this is done to, in [0, 1].
 
     Source:
         Zhang et al., Bag of Freebies for Training Object Detection Neural Networks, 2019, section 3.1.
@@ -109,7 +109,7 @@ def _windows(
 ) -> Tensor:
     """(B, 4) top, left, height, width of the source parts that are scaled down to (tall, wide)."""
     factor = scale[0] + draws[:, 0] * (scale[1] - scale[0])
-    # No part can be larger than its picture.
+    # No part can be larger than its image.
     factor = torch.maximum(factor, torch.maximum(tall / height, wide / width))
     h = (tall / factor).round().long().clamp(max=height)
     w = (wide / factor).round().long().clamp(max=width)

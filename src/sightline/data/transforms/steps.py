@@ -22,7 +22,7 @@ from sightline.core.sample import Batch
 Step = Callable[[Batch, torch.Generator], Batch]
 
 MIN_VISIBLE_SHARE = 0.2
-"""Share of an object that must be left in the picture."""
+"""Share of an object that must be left in the image."""
 
 _BITS = 5
 _FIXED_POINT_ONE = 1 << _BITS  # gains up to 3 times 255 fit into 16 bits
@@ -63,7 +63,7 @@ def random_translate(share: float, flip: bool) -> Step:
         reach = [min(round(side * share), side - 1) for side in (height, width)]
         down, right = (torch.randint(0, 2 * r + 1, (n,), generator=rng).numpy() for r in reach)
         wide = _mirrored_border(_mirrored_border(images.permute(0, 2, 3, 1), 1, reach[0]), 2, reach[1])
-        # Rows as plain runs of numbers: each picture is then a window, copied row by row.
+        # Rows as plain runs of numbers: each image is then a window, copied row by row.
         rows = wide.reshape(n, height + 2 * reach[0], -1).numpy()
         windows = sliding_window_view(rows, (height, width * channels), axis=(1, 2))
         moved = torch.from_numpy(windows[np.arange(n), down, right * channels])
@@ -115,7 +115,7 @@ def random_resized_crop(area: tuple[float, float], flip: bool) -> Step:
     """Random resized crop: cut a random rectangle out of each image and resize it to the image's size.
 
     Args:
-        area: Smallest and largest share of the picture; sides are in a ratio of 3/4 to 4/3.
+        area: Smallest and largest share of the image; sides are in a ratio of 3/4 to 4/3.
         flip: Whether to mirror left and right with probability 1/2.
 
     Source:
@@ -161,7 +161,7 @@ def color_jitter(strength: float) -> Step:
         if images.dtype != torch.uint8:
             changed = images * gain.view(-1, 1, 1, 1) + offset.view(-1, 1, 1, 1)
             return batch.with_images(changed.clamp_(0, 1))
-        # Fixed point in 16 bits, one picture at a time so that it stays in the processor's cache:
+        # Fixed point in 16 bits, one image at a time so that it stays in the processor's cache:
         # ten times as fast as by floats.
         out = torch.empty_like(images)
         factors = zip(
@@ -181,7 +181,7 @@ def random_erasing(share: float) -> Step:
     """Cutout (random erasing): cover a square of each image with mid gray.
 
     Args:
-        share: Side of the square as a share of the picture's; it may stick out over the border.
+        share: Side of the square as a share of the image's; it may stick out over the border.
 
     Source:
         DeVries and Taylor, Improved Regularization of Convolutional Neural Networks with Cutout, 2017.

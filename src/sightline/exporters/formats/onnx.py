@@ -15,7 +15,7 @@ from sightline.exporters.export_card import ExportCard
 from sightline.exporters.fold_normalization import folded
 from sightline.exporters.graph import INPUT, KEY, Array, Job, Runner
 from sightline.exporters.onnx_proto import library, proto, quiet
-from sightline.exporters.preprocess_graph import PICTURE, whole
+from sightline.exporters.preprocess_graph import IMAGE, whole
 from sightline.exporters.quantize import quantized
 
 CARD = ExportCard(
@@ -49,7 +49,7 @@ def write(job: Job, file: Path) -> None:
         model = quantized(model, job, file)
     elif job.precision == "fp16":
         model = _half(model)
-    if job.graph.include == "preprocess":  # after that, since pictures are not quantised
+    if job.graph.include == "preprocess":  # after that, since images are not quantised
         model = whole(model, job.graph.settings)
     del model.metadata_props[:]
     onnx.helper.set_model_props(model, {KEY: json.dumps(job.document, ensure_ascii=False)})
@@ -81,12 +81,12 @@ def runner(file: Path, threads: int = 0, taps: Sequence[str] = ()) -> Runner:
         return dict(zip(names, session.run(names, {INPUT: images}), strict=True))
 
     def each(images: Array) -> dict[str, Array]:
-        results = [session.run(names, {PICTURE: image.transpose(1, 2, 0)}) for image in images]
+        results = [session.run(names, {IMAGE: image.transpose(1, 2, 0)}) for image in images]
         if len(results) == 1:  # values inside the graph are no batches
             return dict(zip(names, results[0], strict=True))
         return dict(zip(names, map(np.concatenate, zip(*results, strict=True)), strict=True))
 
-    return each if session.get_inputs()[0].name == PICTURE else run
+    return each if session.get_inputs()[0].name == IMAGE else run
 
 
 def _tapped(file: Path, taps: Sequence[str]) -> bytes:

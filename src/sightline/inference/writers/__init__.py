@@ -58,7 +58,7 @@ def form_of(out: Path | None, to: str | None, kind: Kind) -> str | None:
     form = to or endings.get("" if out.is_dir() else out.suffix)
     if form is None:
         raise UsageError(
-            f"--out must end in .csv, .jsonl or .json, or be a folder for pictures. Received '{out}'. "
+            f"--out must end in .csv, .jsonl or .json, or be a folder for images. Received '{out}'. "
             f"--to says otherwise: {', '.join(writers)}."
         )
     if form not in writers:
@@ -67,8 +67,8 @@ def form_of(out: Path | None, to: str | None, kind: Kind) -> str | None:
             names = ", ".join(dict.fromkeys([*writers, *formats]))
             raise UsageError(f"--to is one of {names}. Received '{form}'.")
         if not (kind.objects or kind.maps):
-            raise UsageError(f"--to {form} holds what lies in pictures, and this model says one thing of the "
-                             "whole picture. Use .csv or .jsonl.")  # fmt: skip
+            raise UsageError(f"--to {form} holds what lies in images, and this model says one thing of the "
+                             "whole image. Use .csv or .jsonl.")  # fmt: skip
         return form
     holds = writers[form].holds
     if holds == "maps" and not kind.maps:

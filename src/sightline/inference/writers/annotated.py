@@ -17,7 +17,7 @@ from sightline.inference.writers.context import Writer, WriterContext
 class AnnotatedWriter(Writer):
     """Annotated images, and an annotated .mp4 for each video, in the folder structure of the sources."""
 
-    name, ending = "pictures", ""
+    name, ending = "images", ""
 
     def __init__(self, context: WriterContext) -> None:
         super().__init__(context)
@@ -34,7 +34,7 @@ class AnnotatedWriter(Writer):
         try:
             image = item.full()
         except UnreadableImage as error:  # read by windows, and too large as a whole
-            say(f"{item.id}: no picture was drawn, it {error.detail}.")
+            say(f"{item.id}: no image was drawn, it {error.detail}.")
             return
         drawn = self.context.kind.drawn(image, outcome.prediction, outcome.row, self.context.names)
         if item.film is None:

@@ -93,7 +93,7 @@ def unique_names(context: WriterContext, ending: str) -> list[str]:
     files = [str(name.with_suffix(ending)) for name in names]
     twice = [name for name, n in Counter(files).items() if n > 1]
     if twice:
-        raise UsageError(f"Two pictures would share the file {twice[0]}: give them to predict one by one.")
+        raise UsageError(f"Two images would share the file {twice[0]}: give them to predict one by one.")
     return files
 
 

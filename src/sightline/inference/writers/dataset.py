@@ -45,7 +45,7 @@ class DatasetWriter(Writer):
             return
         if not isinstance(item.pixels, Files | Pages | ItemFiles):
             raise UsageError(
-                f"--to {self._format} is for pictures in files. {item.id} is a frame: use --to jsonl."
+                f"--to {self._format} is for images in files. {item.id} is a frame: use --to jsonl."
             )
         self._places.append(item.pixels.place(0))
         self._names.append(item.name)
@@ -64,11 +64,11 @@ class DatasetWriter(Writer):
     def close(self) -> None:
         """Write the data set."""
         if not self._predictions:
-            say(f"Nothing was written to {self.context.out}: no picture could be read.")
+            say(f"Nothing was written to {self.context.out}: no image could be read.")
             return
         where = self._module.write(self._dataset(), self.context.out)
         n = len(self._predictions)
-        say(f"{where}: {n:,} pictures with what was predicted, as a data set ({self._format}).")
+        say(f"{where}: {n:,} images with what was predicted, as a data set ({self._format}).")
 
     def abort(self) -> None:
         """Write nothing: an incomplete data set is not useful."""

@@ -125,7 +125,7 @@ def anchors_for(net: Any, model: str, images: Tensor, multiple: int = MULTIPLE) 
         sizes = map_sizes(net.backbone, image.shape[1], (image.shape[2], image.shape[3]))
     except RuntimeError as error:
         raise UsageError(
-            f"Model '{model}' cannot take pictures of {size[0]}x{size[1]} "
+            f"Model '{model}' cannot take images of {size[0]}x{size[1]} "
             f"({str(error).splitlines()[0]}). Use a larger --size, or another --variant."
         ) from error
     generator = net.rpn.anchor_generator if hasattr(net, "rpn") else net.anchor_generator

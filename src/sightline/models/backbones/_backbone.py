@@ -58,7 +58,7 @@ def flat(name: str, channels: int, size: tuple[int, int]) -> int:
         UsageError: If nothing is left.
     """
     if min(size) < 1:
-        raise UsageError(f"Model '{name}' shrinks pictures of this size to nothing. Use a larger --size.")
+        raise UsageError(f"Model '{name}' shrinks images of this size to nothing. Use a larger --size.")
     return channels * size[0] * size[1]
 
 
@@ -81,7 +81,7 @@ def for_channels(weight: Tensor, wanted: Tensor) -> Tensor:
 
 
 def take_channels(conv: nn.Conv2d, channels: int, *, keep: bool) -> nn.Conv2d:
-    """A first convolution like this one, for pictures of other channels.
+    """A first convolution like this one, for images of other channels.
 
     Args:
         conv: Convolution of an RGB network.

@@ -36,7 +36,7 @@ Scale = Literal["n", "s", "m", "l"]
 class CspNet(Backbone):
     """CSP backbone: a stem of stride 4, and three stages of stride 2.
 
-    The stem is one wide-stepped convolution: on a processor, two steps with a map of half the picture's
+    The stem is one wide-stepped convolution: on a processor, two steps with a map of half the image's
     size between them cost as much as a whole stage.
 
     Args:

@@ -70,6 +70,6 @@ def build(
     backbone = Inception(net, outputs)
     if pretrained:
         backbone.origin = f"torchvision: {WEIGHTS.url}"
-        # These weights came from TensorFlow, where pictures run from -1 to 1.
+        # These weights came from TensorFlow, where images run from -1 to 1.
         backbone.pixels = ((0.5,) * 3, (0.5,) * 3) if channels == 3 else None
     return backbone

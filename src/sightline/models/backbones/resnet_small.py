@@ -7,7 +7,7 @@ from sightline.core.card import ModelCard
 from sightline.errors import UsageError
 from sightline.models.backbones._backbone import Backbone
 
-LARGEST = 64  # pixels that the stages work on; larger pictures are halved before
+LARGEST = 64  # pixels that the stages work on; larger images are halved before
 
 CARD = ModelCard(
     name="resnet-small",

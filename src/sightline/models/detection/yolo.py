@@ -162,7 +162,7 @@ def settings_for(info: DataInfo, options: DetectorOptions) -> dict[str, Any]:
         "classes": list(info.classes.names),
         "class_ids": list(info.classes.ids),
         "backbone": backbone,
-        # A place in the middle of a picture-filling object is half a side from its sides.
+        # A place in the middle of an image-filling object is half a side from its sides.
         "bins": max(BINS, 1 + math.ceil(max(info.size) / 64)),
         "conf": options.conf,
         "max_objects": options.max_objects,

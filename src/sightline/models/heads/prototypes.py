@@ -22,7 +22,7 @@ from sightline.ops.topk import leading
 COUNT = 32
 """Prototypes, as in the paper."""
 STRIDE = 4
-"""Pixels of the picture to a side of a cell of the prototypes."""
+"""Pixels of the image to a side of a cell of the prototypes."""
 MARGIN = 1
 """Cells around a box that belong to what is cut out."""
 MAX_MASKS = 100

@@ -50,7 +50,7 @@ class Pruned:
         (a, b), (p, q), (m, n) = self.channels, self.parameters, self.macs
         return (
             f"{a - b:,} of {a:,} channels taken; {q:,} of {p:,} parameters left ({q / p:.0%}), "
-            f"{n / 1e6:,.1f} of {m / 1e6:,.1f} million multiply-adds a picture ({n / m:.0%})"
+            f"{n / 1e6:,.1f} of {m / 1e6:,.1f} million multiply-adds an image ({n / m:.0%})"
         )
 
 

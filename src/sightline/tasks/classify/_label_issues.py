@@ -53,7 +53,7 @@ def label_issues(
         Finding(
             "label-issues",
             "warning",
-            f"{n:,} of {len(ids):,} pictures ({n / len(ids):.1%}) probably have a wrong label: "
+            f"{n:,} of {len(ids):,} images ({n / len(ids):.1%}) probably have a wrong label: "
             f"{len(first):,} of the {new_count:,} that the model was not trained on, named first, "
             f"and {len(then):,} of the {known_count:,} that it was trained on; of those it is too sure, "
             "so that it misses many",

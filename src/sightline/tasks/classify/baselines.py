@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from sightline.classical import linear
-from sightline.classical.features import small_picture_features
+from sightline.classical.features import small_image_features
 from sightline.core.targets.label import ClassLabels
 from sightline.core.task import Baseline
 from sightline.models.weights import embedded
@@ -31,8 +31,8 @@ def baselines(classes: int) -> list[Baseline]:
         classes: Number of classes K.
     """
 
-    def on_small_pictures(images: Any, target: ClassLabels) -> State:
-        return _logistic(small_picture_features(images), target, classes)
+    def on_small_images(images: Any, target: ClassLabels) -> State:
+        return _logistic(small_image_features(images), target, classes)
 
     return [
         Baseline(
@@ -45,9 +45,9 @@ def baselines(classes: int) -> list[Baseline]:
         ),
         Baseline(
             "linear",
-            "logistic regression on a small picture and its edge directions (HOG-like)",
-            on_small_pictures,
-            answer=lambda state, x: _answer(state, x, small_picture_features),
+            "logistic regression on a small image and its edge directions (HOG-like)",
+            on_small_images,
+            answer=lambda state, x: _answer(state, x, small_image_features),
         ),
         Baseline(
             "frozen",

@@ -34,7 +34,7 @@ from sightline.tasks.classify.baselines import baselines
 from sightline.tasks.classify.options import ClassifyOptions
 
 MAX_SHOWN = 12
-"""Pictures in a gallery."""
+"""Images in a gallery."""
 
 
 class Classify(Task):

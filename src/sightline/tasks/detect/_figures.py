@@ -15,7 +15,7 @@ from sightline.metrics.detections import Curve, average_precisions, confusion, c
 from sightline.metrics.mistakes import KINDS, Mistakes, mistakes
 
 SHOWN, POINTS, CENTRES = 8, 200, 2000
-"""Pictures in a gallery, points of a curve, boxes whose place is drawn."""
+"""Images in a gallery, points of a curve, boxes whose place is drawn."""
 SIZES = (16, 32, 64, 96, 192)
 """Square roots of areas in pixels between which boxes are counted."""
 MEANING = {

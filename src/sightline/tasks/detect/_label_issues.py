@@ -66,17 +66,17 @@ def label_issues(
     return [
         *_finding_on("missing-boxes", "warning", prediction.image[missing],
                 [f"{text} ({p:.2f})" for text, p in zip(texts, score[missing], strict=True)],
-                "{n} boxes in {pictures} pictures are probably missing: the model is sure of an object where "
+                "{n} boxes in {images} images are probably missing: the model is sure of an object where "
                 "no box is",
                 "Look there, from the top, and draw what lacks. The rest are mistakes of the model."),
         *_finding_on("box-class-issues", "warning", target.image[other],
                 [f"{text}, probably {names[label[i]]} ({score[i]:.2f})"
                  for text, i in zip(drawn, says, strict=True)],
-                "{n} boxes in {pictures} pictures probably have a wrong class: the model is sure of another",
+                "{n} boxes in {images} images probably have a wrong class: the model is sure of another",
                 "Look at them, from the top, and mend the classes. The rest are mistakes of the model."),
         *_finding_on("box-issues", "info", target.image[unseen],
                 _describe_boxes(target, target.boxes, unseen, ids, names),
-                "{n} boxes in {pictures} pictures are probably misplaced or around nothing: no detection, "
+                "{n} boxes in {images} images are probably misplaced or around nothing: no detection, "
                 f"however unsure, overlaps them by an IoU of {SUPPORT:g}",
                 "Look at them, from the top. If they are many and right, the model is not good enough to "
                 "tell."),
@@ -127,5 +127,5 @@ def _finding_on(
     """One finding on some boxes, none where there are no such boxes."""
     if not len(items):
         return []
-    text = message.format(n=f"{len(items):,}", pictures=f"{len(torch.unique(images)):,}")
+    text = message.format(n=f"{len(items):,}", images=f"{len(torch.unique(images)):,}")
     return [Finding(name, severity, text, fix, len(items), tuple(items))]

@@ -15,7 +15,7 @@ from sightline.metrics.mean_average_precision import MeanAveragePrecision
 from sightline.tasks.instance._mistakes import KINDS, Mistakes, mistakes
 
 MAX_SHOWN = 8
-"""Pictures in a gallery."""
+"""Images in a gallery."""
 SIZES = (8, 16, 32, 64, 96, 192)
 """Square roots of areas in pixels between which objects are counted."""
 IOU_GRID = np.linspace(0.5, 1.0, 51)

@@ -27,7 +27,7 @@ from sightline.tasks.instance._crops import SIDE, pasted
 Maps = Iterable[list[Tensor]]
 
 PIXELS, LEAST = 60_000, 4
-"""Pixels that are learnt from, over all pictures; those of one object at least."""
+"""Pixels that are learnt from, over all images; those of one object at least."""
 AROUND = 1.2
 """Side of the part that is looked at, by that of the box: boxes that were found are not exact."""
 PENALTY, ROUNDS = 10.0, 100

@@ -19,7 +19,7 @@ from scipy import ndimage
 
 from sightline.data.loading.preprocess import PAD_GRAY
 
-Picture = NDArray[np.uint8]
+ImageArray = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int32]
 
@@ -72,7 +72,7 @@ class Hills:
     height: Floats
 
 
-def hills(image: Picture, way: WatershedParams) -> Hills:
+def hills(image: ImageArray, way: WatershedParams) -> Hills:
     """Compute basins; they do not depend on the parameters `neck` and `least`."""
     place = _inner(image)
     foreground, clear = np.zeros(image.shape[:2], dtype=bool), np.zeros(image.shape[:2], dtype=np.float32)
@@ -87,7 +87,7 @@ def hills(image: Picture, way: WatershedParams) -> Hills:
     return Hills(hill, peak, *_saddles(far, hill), clear)
 
 
-def _inner(image: Picture) -> tuple[slice, slice]:
+def _inner(image: ImageArray) -> tuple[slice, slice]:
     """The image without its padding, if it has any."""
     gray = (image == PAD_GRAY).all(2)
     slices = []
@@ -97,7 +97,7 @@ def _inner(image: Picture) -> tuple[slice, slice]:
     return slices[0], slices[1]
 
 
-def _foreground(image: Picture, way: WatershedParams) -> tuple[NDArray[np.bool_], Floats]:
+def _foreground(image: ImageArray, way: WatershedParams) -> tuple[NDArray[np.bool_], Floats]:
     """Foreground pixels with holes filled, and their distance from the threshold."""
     gray = image.astype(np.float32).mean(2) / 255
     if way.side == "dark":
@@ -190,7 +190,7 @@ def objects(basins: Hills, way: WatershedParams) -> Labels:
     return np.asarray(number[labels])
 
 
-def chosen(images: Sequence[Picture], targets: Sequence[Labels]) -> WatershedParams:
+def chosen(images: Sequence[ImageArray], targets: Sequence[Labels]) -> WatershedParams:
     """Fit the parameters one after the other, by the number of matched objects.
 
     Args:
@@ -219,7 +219,7 @@ def chosen(images: Sequence[Picture], targets: Sequence[Labels]) -> WatershedPar
 
 def _f1(
     way: WatershedParams,
-    images: Sequence[Picture],
+    images: Sequence[ImageArray],
     targets: Sequence[Labels],
     cache: dict[WatershedParams, list[Hills]],
 ) -> float:

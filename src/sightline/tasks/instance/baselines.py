@@ -22,9 +22,9 @@ from sightline.tasks.instance._watershed import Labels, WatershedParams, chosen,
 
 Images = NDArray[np.uint8]
 CANDIDATES, LEARNT, KEPT = 400, 20, 1000
-"""Objects tried as the commonest of a class; pictures that parameters are chosen on; objects an image."""
+"""Objects tried as the commonest of a class; images that parameters are chosen on; objects an image."""
 SIDE = 384
-"""Largest side in pixels of the pictures that the watershed looks at."""
+"""Largest side in pixels of the images that the watershed looks at."""
 
 
 def baselines(classes: int) -> list[Baseline]:

@@ -220,7 +220,7 @@ def _check(prompt: Prompt, height: int, width: int) -> None:
     wrong = torch.cat([outside, beyond]).tolist()
     named = [name for name, bad in zip(prompt.names, wrong, strict=True) if bad]
     if named:
-        raise UsageError(f"The picture is {width} wide and {height} high: {named[0]} lies outside it.")
+        raise UsageError(f"The image is {width} wide and {height} high: {named[0]} lies outside it.")
 
 
 class SamPredictor:

@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from sightline.classical import linear
-from sightline.classical.features import small_picture_features
+from sightline.classical.features import small_image_features
 from sightline.core.targets.number import RegressionValues
 from sightline.core.task import Baseline
 from sightline.models.weights import embedded
@@ -36,9 +36,9 @@ def baselines() -> list[Baseline]:
         ),
         Baseline(
             "linear",
-            "ridge regression on a small picture and its edge directions",
-            lambda images, target: _ridge(small_picture_features(images), target),
-            answer=lambda state, new: RegressionValues(linear.ridge(state, small_picture_features(new))),
+            "ridge regression on a small image and its edge directions",
+            lambda images, target: _ridge(small_image_features(images), target),
+            answer=lambda state, new: RegressionValues(linear.ridge(state, small_image_features(new))),
         ),
         Baseline(
             "frozen",

@@ -23,7 +23,7 @@ from sightline.tasks.regress.baselines import baselines
 from sightline.tasks.regress.options import RegressOptions
 
 MAX_SHOWN = 12
-"""Pictures in a gallery, and the most points in a scatter are 2,000."""
+"""Images in a gallery, and the most points in a scatter are 2,000."""
 
 
 class Regress(Task):

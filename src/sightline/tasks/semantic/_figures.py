@@ -13,7 +13,7 @@ from sightline.core.targets.masks import IGNORE_INDEX, SemanticMasks
 from sightline.metrics.pixels import class_ious, confusion
 
 MAX_SHOWN = 8
-"""Pictures in a gallery."""
+"""Images in a gallery."""
 REACH = (1, 2, 3, 5, 8, 12, 20, 32)
 """Distances in pixels from a border of the truth up to which mistakes are counted."""
 

@@ -44,7 +44,7 @@ def baselines(classes: int) -> list[Baseline]:
     baselines_used = [
         Baseline(
             "place",
-            "the commonest class at each place of the picture",
+            "the commonest class at each place of the image",
             lambda _, target: _place(target),
             uses_images=False,
             answer=_everywhere,
@@ -71,7 +71,7 @@ def baselines(classes: int) -> list[Baseline]:
     if classes == 2:
         otsu = Baseline(
             "otsu",
-            "one threshold of brightness for each picture (Otsu 1979)",
+            "one threshold of brightness for each image (Otsu 1979)",
             _otsu,
             side=256,
             answer=_by_threshold,

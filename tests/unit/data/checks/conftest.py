@@ -18,7 +18,7 @@ from sightline.data.io.pixels import Arrays, Files
 from sightline.data.scan import scan
 
 
-def pictures(n: int, size: int = 32, seed: int = 0) -> np.ndarray:
+def random_images(n: int, size: int = 32, seed: int = 0) -> np.ndarray:
     """(n, size, size, 3) uint8 scenes of random blots, all different."""
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 256, (n, size // 4, size // 4, 3))
@@ -45,7 +45,7 @@ def in_files(tmp_path: Path) -> Callable[..., Dataset]:
 
     def make(more: dict[str, bytes | Image.Image] | None = None, **save: object) -> Dataset:
         paths = []
-        for i, image in enumerate(pictures(40)):
+        for i, image in enumerate(random_images(40)):
             paths.append(tmp_path / f"{i:03d}.png")
             Image.fromarray(image).save(paths[-1])
         for name, content in (more or {}).items():

@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 
 from sightline.core.dataset import Dataset
-from tests.unit.data.checks.conftest import findings, pictures
+from tests.unit.data.checks.conftest import findings, random_images
 
 Make = Callable[..., Dataset]
-SCENE = Image.fromarray(pictures(1, 64, seed=9)[0])
+SCENE = Image.fromarray(random_images(1, 64, seed=9)[0])
 
 
 def encoded(kind: str, image: Image.Image = SCENE, **save: object) -> bytes:
@@ -75,7 +75,7 @@ def test_a_file_that_has_gone_is_an_error(in_files: Make) -> None:
 
 
 def test_animations_are_named(in_files: Make) -> None:
-    frames = [Image.fromarray(p) for p in pictures(3, 64, seed=3)]
+    frames = [Image.fromarray(p) for p in random_images(3, 64, seed=3)]
     gif = encoded("GIF", frames[0], save_all=True, append_images=frames[1:])
     reported = findings(in_files({"moving.gif": gif, "still.gif": encoded("GIF", frames[2])}))
     assert reported["animated"].items == ("moving.gif",)

@@ -22,7 +22,7 @@ def findings(dataset: Dataset) -> dict[str, Finding]:
 
 
 def write(root: Path, top: float, kind: type, low: float = 0, ending: str = "tif", n: int = 4) -> Path:
-    """Pictures of two classes that hold values from low to top."""
+    """Images of two classes that hold values from low to top."""
     for label in ("dark", "bright"):
         (root / label).mkdir(parents=True, exist_ok=True)
         for i in range(n):
@@ -152,7 +152,7 @@ def test_colors_of_12_bits_and_transparency_that_is_one(tmp_path: Path) -> None:
     assert "extra-bands" not in reported
 
 
-def test_a_picture_that_cannot_be_read_does_not_cost_the_check(tmp_path: Path) -> None:
+def test_an_image_that_cannot_be_read_does_not_cost_the_check(tmp_path: Path) -> None:
     write(tmp_path, 900.0, np.float32)
     values = np.full((16, 16), 5, np.float32)
     values[0, 0] = np.inf

@@ -21,7 +21,7 @@ from sightline.data.checks import CHECKS
 from sightline.data.io.pixels import Arrays
 from sightline.data.open import open_data
 from sightline.data.scan import scan
-from tests.unit.data.checks.conftest import findings, pictures
+from tests.unit.data.checks.conftest import findings, random_images
 
 N, SIDE = 60, 32
 NAMES = ("sky", "road")
@@ -44,7 +44,7 @@ def masked(
         "m",
         "toy",
         ids,
-        Arrays(pictures(len(targets))),
+        Arrays(random_images(len(targets))),
         SemanticMasks.of(targets),
         Classes(tuple(names)),
         given,
@@ -62,7 +62,7 @@ def test_sound_maps_pass() -> None:
         assert CHECKS.load(name).run(empty, scan(empty)) == []
 
 
-def test_maps_of_another_size_than_the_picture() -> None:
+def test_maps_of_another_size_than_the_image() -> None:
     targets = maps()
     targets[3] = np.zeros((SIDE, SIDE // 2), dtype=np.uint8)
     targets[3][:, :4] = 1
@@ -71,18 +71,18 @@ def test_maps_of_another_size_than_the_picture() -> None:
         "error",
         ("003",),
     )
-    assert "mask 16 x 32, picture 32 x 32" in reported["mask-sizes-differ"].message
+    assert "mask 16 x 32, image 32 x 32" in reported["mask-sizes-differ"].message
 
 
-def test_a_mask_that_was_drawn_on_the_turned_picture(tmp_path: Path) -> None:
+def test_a_mask_that_was_drawn_on_the_turned_image(tmp_path: Path) -> None:
     turned = Image.Exif()
     turned[0x0112] = 6
     for folder in ("images", "masks"):
         (tmp_path / folder).mkdir()
     mask = np.zeros((24, 32), dtype=np.uint8)
     mask[:, 9:] = 1
-    for k, picture in enumerate(pictures(4)):
-        image = Image.fromarray(picture[:24])
+    for k, pixels in enumerate(random_images(4)):
+        image = Image.fromarray(pixels[:24])
         image.save(tmp_path / f"images/{k}.jpg", **({"exif": turned} if k == 2 else {}))
         Image.fromarray(mask).save(tmp_path / f"masks/{k}.png")
     result = {f.name: f for f in look(open_data(tmp_path))[1]}
@@ -152,7 +152,7 @@ def disc(x: int, y: int, radius: int = 4) -> np.ndarray:
 
 
 def outlined(more: Sequence[tuple[int, np.ndarray]] = ()) -> Dataset:
-    """Pictures with two discs each; further objects are in the first one."""
+    """Images with two discs each; further objects are in the first one."""
     rows = [[(0, disc(8, 8)), (1, disc(22, 20))] for _ in range(N)]
     rows[0] += more
     flat = [first for row in rows for first in row]
@@ -163,7 +163,7 @@ def outlined(more: Sequence[tuple[int, np.ndarray]] = ()) -> Dataset:
         torch.tensor([k for k, _ in flat]),
     )
     ids = [f"{i:03d}" for i in range(N)]
-    return Dataset("o", "toy", ids, Arrays(pictures(N)), targets, Classes(("cat", "dog")))
+    return Dataset("o", "toy", ids, Arrays(random_images(N)), targets, Classes(("cat", "dog")))
 
 
 def test_sound_objects_pass() -> None:

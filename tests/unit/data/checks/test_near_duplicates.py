@@ -1,4 +1,4 @@
-"""Planted near-duplicates are found; different pictures are not taken for copies."""
+"""Planted near-duplicates are found; different images are not taken for copies."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sightline.data.checks.duplicates import group_duplicates
 from sightline.data.open import open_data
 from sightline.data.scan import scan
 from sightline.ops.near_duplicates import descriptors, neighbors, spectra
-from tests.unit.data.checks.conftest import findings, labeled, pictures
+from tests.unit.data.checks.conftest import findings, labeled, random_images
 
 Planted = tuple[Dataset, np.ndarray, np.ndarray, np.ndarray, bool]
 
@@ -50,7 +50,7 @@ def test_planted_copies_are_found_and_hardly_anything_else(
         assert (kind[hit] == k).sum() >= 22, change.__name__
 
 
-def test_the_order_of_the_pictures_does_not_matter(
+def test_the_order_of_the_images_does_not_matter(
     planted: Planted,
 ) -> None:
     dataset, _, _, pairs, _ = planted
@@ -99,16 +99,16 @@ def test_digits_are_alike_by_nature_and_not_reported() -> None:
     assert not [n for n in findings(open_data("digits")) if n.startswith("near")]
 
 
-def test_flat_and_noisy_pictures_are_no_copies_of_each_other() -> None:
+def test_flat_and_noisy_images_are_no_copies_of_each_other() -> None:
     rng = np.random.default_rng(0)
     noise = (128 + rng.normal(0, 2, (200, 32, 32, 3))).round().astype(np.uint8)
     pairs, _ = near_duplicates.search(scan(labeled(noise)))
     assert len(pairs) == 0
 
 
-def test_one_picture_or_none_is_no_trouble() -> None:
+def test_one_image_or_none_is_no_trouble() -> None:
     for n in (0, 1, 2, 3):
-        dataset = labeled(pictures(3)[:n])
+        dataset = labeled(random_images(3)[:n])
         assert near_duplicates.search(scan(dataset))[0].shape == (0, 2)
 
 

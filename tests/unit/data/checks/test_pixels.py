@@ -1,4 +1,4 @@
-"""Sizes, constant pictures and exact duplicates."""
+"""Sizes, constant images and exact duplicates."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from PIL import Image
 from sightline.core.dataset import Dataset
 from sightline.data.checks.duplicates import group_duplicates
 from sightline.data.scan import scan
-from tests.unit.data.checks.conftest import findings, labeled, pictures
+from tests.unit.data.checks.conftest import findings, labeled, random_images
 
 
-def test_constant_pictures() -> None:
-    images = pictures(60)
+def test_constant_images() -> None:
+    images = random_images(60)
     images[5], images[7] = 0, 90
     reported = findings(labeled(images))
     assert (reported["constant-images"].severity, reported["constant-images"].items) == (
@@ -24,7 +24,7 @@ def test_constant_pictures() -> None:
 
 
 def test_sizes_and_channels_that_differ(in_files: Callable[..., Dataset]) -> None:
-    scene = Image.fromarray(pictures(1, 64, seed=5)[0])
+    scene = Image.fromarray(random_images(1, 64, seed=5)[0])
     reported = findings(
         in_files(
             {
@@ -42,7 +42,7 @@ def test_sizes_and_channels_that_differ(in_files: Callable[..., Dataset]) -> Non
 
 
 def test_copies_inside_the_data_are_a_warning_and_stay_together() -> None:
-    images = pictures(60)
+    images = random_images(60)
     images[10] = images[11] = images[4]
     dataset = labeled(images, [0] * 30 + [1] * 30)
     reported = findings(dataset)
@@ -55,7 +55,7 @@ def test_copies_inside_the_data_are_a_warning_and_stay_together() -> None:
 
 
 def test_copies_across_splits_are_an_error() -> None:
-    images = pictures(60)
+    images = random_images(60)
     images[55] = images[4]
     splits = np.array(["train"] * 40 + ["test"] * 20, dtype=object)
     reported = findings(labeled(images, [0] * 30 + [1] * 30).with_splits(splits))
@@ -65,21 +65,21 @@ def test_copies_across_splits_are_an_error() -> None:
     assert "duplicates" not in reported
 
 
-def test_one_picture_with_two_truths() -> None:
-    images = pictures(60)
+def test_one_image_with_two_truths() -> None:
+    images = random_images(60)
     images[55] = images[4]
     reported = findings(labeled(images, [0] * 30 + [1] * 30))
     assert (reported["conflicting-labels"].severity, reported["conflicting-labels"].items) == (
         "error",
         ("004 = 055",),
     )
-    many = pictures(400)
+    many = random_images(400)
     many[399] = many[0]
     assert findings(labeled(many))["conflicting-labels"].severity == "warning"
 
 
 def test_same_pixels_in_other_bytes_are_duplicates(in_files: Callable[..., Dataset]) -> None:
-    again = Image.fromarray(pictures(40)[7])
+    again = Image.fromarray(random_images(40)[7])
     reported = findings(in_files({"again.bmp": again}))
     assert reported["duplicates"].items == ("007.png = again.bmp",)
     assert "0 byte for byte, 1 pixel for pixel" in reported["duplicates"].message

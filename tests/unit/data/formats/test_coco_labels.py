@@ -1,4 +1,4 @@
-"""JSON in COCO's form with labels of whole pictures: iNaturalist, camera traps."""
+"""JSON in COCO's form with labels of whole images: iNaturalist, camera traps."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sightline.errors import DataError
 
 
 def written(root: Path, name: str, first: int, **more: Any) -> None:
-    """Four pictures of two categories, as iNaturalist lists them."""
+    """Four images of two categories, as iNaturalist lists them."""
     images, annotations = [], []
     for i in range(first, first + 4):
         path = root / f"train_val2018/Aves/{7 + i % 2}/{i}.png"
@@ -31,7 +31,7 @@ def written(root: Path, name: str, first: int, **more: Any) -> None:
     (root / name).write_text(text)
 
 
-def test_a_category_for_each_picture_with_ids_and_splits(tmp_path: Path) -> None:
+def test_a_category_for_each_image_with_ids_and_splits(tmp_path: Path) -> None:
     written(tmp_path, "train2018.json", 0)
     written(tmp_path, "val2018.json", 4)
     data = open_data(tmp_path)
@@ -44,7 +44,7 @@ def test_a_category_for_each_picture_with_ids_and_splits(tmp_path: Path) -> None
         coco.read(str(tmp_path), ReadOptions())
 
 
-def test_pictures_of_a_camera_are_one_group(tmp_path: Path) -> None:
+def test_images_of_a_camera_are_one_group(tmp_path: Path) -> None:
     written(tmp_path, "traps.json", 0, location=["hill", "lake"])
     data = open_data(tmp_path / "traps.json")
     assert data.groups is not None
@@ -76,7 +76,7 @@ def test_panoptic_segments_are_called_by_their_name(tmp_path: Path) -> None:
         coco.read(str(tmp_path), ReadOptions())
 
 
-def test_pictures_lie_beside_the_folder_of_annotations_and_none_is_dropped_silently(tmp_path: Path) -> None:
+def test_images_lie_beside_the_folder_of_annotations_and_none_is_dropped_silently(tmp_path: Path) -> None:
     written(tmp_path / "images", "train.json", 0)
     given = json.loads((tmp_path / "images" / "train.json").read_text())
     (tmp_path / "images" / "train.json").unlink()

@@ -1,4 +1,4 @@
-"""YOLO's text files in Darknet's own layout: obj.data with lists, and label files beside pictures."""
+"""YOLO's text files in Darknet's own layout: obj.data with lists, and label files beside images."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sightline.data.open import open_data
-from tests.unit.data.box_samples import boxes, picture, problems
+from tests.unit.data.box_samples import boxes, problems, write_image
 
 LINE = "1 0.5 0.5 0.5 0.5\n"
 BOX = ("pot", 10, 7.5, 30, 22.5)
@@ -15,7 +15,7 @@ BOX = ("pot", 10, 7.5, 30, 22.5)
 
 def labeled(root: Path, *stems: str, text: str = LINE) -> None:
     for stem in stems:
-        picture(root / f"{stem}.png")
+        write_image(root / f"{stem}.png")
         (root / f"{stem}.txt").write_text(text)
 
 
@@ -36,7 +36,7 @@ def test_cvat_yolo_takes_classes_and_splits_from_obj_data_and_its_lists(tmp_path
 
 
 @pytest.mark.parametrize("place", ["", "images"])
-def test_labels_beside_pictures_are_recognized(tmp_path: Path, place: str) -> None:
+def test_labels_beside_images_are_recognized(tmp_path: Path, place: str) -> None:
     labeled(tmp_path / place, "a", "b")
     (tmp_path / "classes.txt").write_text("cup\npot\n")
     data = open_data(tmp_path)
@@ -44,7 +44,7 @@ def test_labels_beside_pictures_are_recognized(tmp_path: Path, place: str) -> No
     assert not problems(data)
 
 
-def test_labels_beside_pictures_in_folders_of_splits(tmp_path: Path) -> None:
+def test_labels_beside_images_in_folders_of_splits(tmp_path: Path) -> None:
     labeled(tmp_path / "train", "a", "b")
     labeled(tmp_path / "valid", "c")
     (tmp_path / "train/classes.txt").write_text("cup\npot\n")

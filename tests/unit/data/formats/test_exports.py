@@ -14,7 +14,7 @@ import pytest
 from sightline.data.io.encode import encode_png
 from sightline.data.open import open_data
 from sightline.errors import DataError, UnknownName
-from tests.unit.data.box_samples import boxes, picture, problems
+from tests.unit.data.box_samples import boxes, problems, write_image
 
 SQUARE = [[4, 6], [20, 6], [20, 18], [4, 18]]
 
@@ -26,8 +26,8 @@ def dump(path: Path, data: Any) -> Path:
 
 
 def labelme(root: Path, *shapes: dict[str, Any], stem: str = "a", **more: Any) -> Path:
-    """A picture of 30 x 40 pixels with its JSON beside it."""
-    picture(root / f"{stem}.png")
+    """An image of 30 x 40 pixels with its JSON beside it."""
+    write_image(root / f"{stem}.png")
     whole = [{"group_id": None, "flags": {}, **shape} for shape in shapes]
     entry = {"version": "5.4.1", "flags": {}, "shapes": whole, "imagePath": f"{stem}.png",
              "imageData": None, "imageHeight": 30, "imageWidth": 40, **more}  # fmt: skip
@@ -87,11 +87,11 @@ def test_labelme_points_and_lines_stop_and_its_own_names_are_no_classes(tmp_path
     assert any("__ignore__" in note for note in data.messages)
 
 
-def test_labelme_pictures_elsewhere_and_only_inside_the_json(tmp_path: Path) -> None:
+def test_labelme_images_elsewhere_and_only_inside_the_json(tmp_path: Path) -> None:
     box = shape("rectangle", [[4, 6], [20, 18]])
     labelme(tmp_path / "json", box, imagePath="..\\images\\a.png")
     (tmp_path / "json/a.png").unlink()
-    picture(tmp_path / "images/a.png")
+    write_image(tmp_path / "images/a.png")
     labelme(tmp_path / "json", box, stem="b", imageData="iVBORw0KGgo=")
     (tmp_path / "json/b.png").unlink()
     data = open_data(tmp_path)
@@ -112,8 +112,8 @@ ELLIPSE = {"name": "ellipse", "cx": 20, "cy": 15, "rx": 10, "ry": 5, "theta": np
 
 
 def test_via_export_project_and_csv_say_the_same(tmp_path: Path) -> None:
-    picture(tmp_path / "a.png")
-    picture(tmp_path / "b.png")
+    write_image(tmp_path / "a.png")
+    write_image(tmp_path / "b.png")
     regions = [(RECT, {"species": "cat"}), (RING, {"species": "dog"}), (ELLIPSE, {"species": {"cat": True}})]
     entries = {**via("a.png", *regions), **via("b.png")}
     head = "filename,file_size,file_attributes,region_count,region_id,"
@@ -137,7 +137,7 @@ def test_via_export_project_and_csv_say_the_same(tmp_path: Path) -> None:
 
 
 def test_via_classes_and_lines(tmp_path: Path) -> None:
-    picture(tmp_path / "train/a.png")
+    write_image(tmp_path / "train/a.png")
     path = tmp_path / "train/via_region_data.json"
     line = {"name": "polyline", "all_points_x": [4, 20, 20], "all_points_y": [6, 6, 18]}
     dump(path, via("a.png", (RECT, {}), (line, {})))
@@ -156,7 +156,7 @@ def test_via_classes_and_lines(tmp_path: Path) -> None:
 
 
 def supervisely(root: Path, *objects: dict[str, Any], part: str = "ds0", stem: str = "a") -> Path:
-    picture(root / part / "img" / f"{stem}.png")
+    write_image(root / part / "img" / f"{stem}.png")
     entry = {"size": {"height": 30, "width": 40}, "tags": [], "objects": list(objects)}
     dump(root / part / "ann" / f"{stem}.png.json", entry)
     titles = [{"title": name, "shape": "any", "id": k} for k, name in ((7, "dog"), (9, "cat"))]
@@ -194,7 +194,7 @@ def test_supervisely_rectangles_polygons_with_holes_and_bitmaps(tmp_path: Path) 
 
 def createml(root: Path, *entries: tuple[str, Any]) -> Path:
     for name, _ in entries:
-        picture(root / name)
+        write_image(root / name)
     dump(root / "_annotations.createml.json", [{"image": n, "annotations": a} for n, a in entries])
     return root
 
@@ -212,7 +212,7 @@ def test_createml_counts_boxes_from_their_middle(tmp_path: Path) -> None:
     assert problems(data)["entries-broken"].severity == "error"
 
 
-def test_createml_labels_without_a_place_are_classes_of_pictures(tmp_path: Path) -> None:
+def test_createml_labels_without_a_place_are_classes_of_images(tmp_path: Path) -> None:
     data = open_data(createml(tmp_path / "one", ("a.png", "cat"), ("b.png", [{"label": "dog"}])))
     assert (data.target_type, data.targets.value.tolist(), data.classes.names) == (
         "label",
@@ -225,7 +225,7 @@ def test_createml_labels_without_a_place_are_classes_of_pictures(tmp_path: Path)
 
 
 def test_datumaro_boxes_outlines_and_labels(tmp_path: Path) -> None:
-    picture(tmp_path / "images/train/a.png")
+    write_image(tmp_path / "images/train/a.png")
     box = {"id": 0, "type": "bbox", "label_id": 1, "group": 0, "bbox": [4, 6, 16, 12]}
     ring = {
         "id": 1,

@@ -103,7 +103,7 @@ def test_folders_that_only_wrap_the_classes_are_read_through(
         (("train/1.png", "test/2.png"), "test and train lie in no class folder"),
         (("train/1.png", "val/a/2.png"), "train lie in no class folder"),
         (("obj_Train_data/1.png", "obj_Validation_data/2.png"), "lie in no class folder"),
-        (("images/img_1.png", "masks/mask_1.png"), "give each mask the name of its picture"),
+        (("images/img_1.png", "masks/mask_1.png"), "give each mask the name of its image"),
         (("train/images/1.png", "val/images/2.png"), "'images' would become a class"),
         (("one/train/a/1.png", "one/val/a/2.png", "two/train/a/3.png"), "one and two hold splits"),
         (("one/train/a/1.png", "two/train/a/3.png"), "one and two hold splits"),
@@ -141,7 +141,7 @@ def test_junk_is_counted_and_other_files_are_listed(tmp_path: Path) -> None:
     assert reported.severity == "warning"
 
 
-def test_a_class_without_pictures_stays_and_is_an_error(tmp_path: Path) -> None:
+def test_a_class_without_images_stays_and_is_an_error(tmp_path: Path) -> None:
     (photos(tmp_path, "a/1.png", "b/1.png") / "empty").mkdir()
     data = opened(tmp_path)
     assert data.classes is not None
@@ -160,8 +160,8 @@ def test_a_class_that_train_never_saw_is_an_error(tmp_path: Path) -> None:
     ("names", "words"),
     [
         ((), "the folder is empty"),
-        (("1.png", "2.png"), "2 pictures lie flat"),
-        (("a/x.txt",), "no picture in it"),
+        (("1.png", "2.png"), "2 images lie flat"),
+        (("a/x.txt",), "no image in it"),
     ],
 )
 def test_without_classes_the_layout_is_explained(tmp_path: Path, names: Any, words: str) -> None:
@@ -211,7 +211,7 @@ def test_the_same_name_in_two_folders_is_two_items(tmp_path: Path) -> None:
     assert [int(data.pixels.read(i)[0, 0, 0]) for i in range(2)] == [0, 9]
 
 
-def test_unreadable_pictures_stay_for_the_check_to_find(tmp_path: Path) -> None:
+def test_unreadable_images_stay_for_the_check_to_find(tmp_path: Path) -> None:
     photos(tmp_path, "a/1.png", "b/1.png")
     (tmp_path / "a" / "2.jpg").write_bytes(b"")
     assert "a/2.jpg" in opened(tmp_path).ids
@@ -240,16 +240,16 @@ def test_writing_refuses_what_it_would_mix(tmp_path: Path) -> None:
         ("sick/images/1.png", "sick/masks/1.png", "well/images/2.png", "well/masks/2.png"),
         ("sick/1.png", "sick/1_mask.png", "well/2.png", "well/2_mask.png", "well/2_mask_1.png"),
     ],
-    ids=["in folders of their own", "beside their pictures"],
+    ids=["in folders of their own", "beside their images"],
 )
-def test_masks_in_class_folders_are_no_pictures(tmp_path: Path, layout: tuple[str, ...]) -> None:
+def test_masks_in_class_folders_are_no_images(tmp_path: Path, layout: tuple[str, ...]) -> None:
     data = opened(photos(tmp_path, *layout))
     assert data.ids == [name for name in layout if "mask" not in name]
     reported = problem(data, "masks-in-class")
     assert (reported.severity, reported.count) == ("error", len(layout) - 2)
 
 
-def test_names_that_end_like_masks_are_pictures_where_nothing_lies_beside_them(tmp_path: Path) -> None:
+def test_names_that_end_like_masks_are_images_where_nothing_lies_beside_them(tmp_path: Path) -> None:
     data = opened(photos(tmp_path, "worn/face_mask.png", "worn/2.png", "none/face.png"))
     assert len(data) == 3
 

@@ -1,4 +1,4 @@
-"""Hugging Face's image folder: metadata beside the pictures of each split."""
+"""Hugging Face's image folder: metadata beside the images of each split."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from sightline.data.open import open_data
 from sightline.errors import DataError
-from tests.unit.data.box_samples import boxes, picture, problems
+from tests.unit.data.box_samples import boxes, problems, write_image
 
 CARD = """---
 dataset_info:
@@ -22,13 +22,13 @@ dataset_info:
           '0': sea
           '1': wood
 ---
-# Pictures
+# Images
 """
 
 
 def jsonl(root: Path, **rows: dict[str, Any]) -> None:
     for name in rows:
-        picture(root / f"{name}.png")
+        write_image(root / f"{name}.png")
     text = "".join(json.dumps({"file_name": f"{name}.png", **row}) + "\n" for name, row in rows.items())
     (root / "metadata.jsonl").write_text(text)
 
@@ -36,7 +36,7 @@ def jsonl(root: Path, **rows: dict[str, Any]) -> None:
 def test_labels_in_folders_of_splits(tmp_path: Path) -> None:
     for split, stems in {"train": "ab", "test": "cd"}.items():
         for stem in stems:
-            picture(tmp_path / split / f"{stem}.png")
+            write_image(tmp_path / split / f"{stem}.png")
         rows = "".join(f"{stem}.png,{label}\n" for stem, label in zip(stems, ("sea", "wood"), strict=True))
         (tmp_path / split / "metadata.csv").write_text("file_name,label\n" + rows)
     data = open_data(tmp_path)
@@ -69,7 +69,7 @@ def test_objects_are_boxes_of_x_y_width_and_height(tmp_path: Path) -> None:
     assert result.items == ("c.png",)
 
 
-def test_captions_are_no_classes_and_lost_pictures_are_named(tmp_path: Path) -> None:
+def test_captions_are_no_classes_and_lost_images_are_named(tmp_path: Path) -> None:
     jsonl(tmp_path, a={"text": "a cat on a chair"}, b={"text": "the sea"})
     with pytest.raises(DataError, match="captions"):
         open_data(tmp_path)

@@ -15,7 +15,7 @@ from sightline.core.dataset import Dataset
 from sightline.core.targets.keypoints import Keypoints
 from sightline.data.open import open_data
 from sightline.errors import DataError, UsageError
-from tests.unit.data.box_samples import opened, picture, problems, sure
+from tests.unit.data.box_samples import opened, problems, sure, write_image
 
 DLC_HEADER = "scorer,Ann,Ann,Ann,Ann\nbodyparts,leftear,leftear,rightear,rightear\ncoords,x,y,x,y\n"
 
@@ -33,14 +33,14 @@ def dlc(folder: Path, text: str, video: str = "mouse", frames: Sequence[str] = (
     """A project of DeepLabCut with one video; the folder."""
     place = folder / "labeled-data" / video
     for frame in frames:
-        picture(place / frame)
+        write_image(place / frame)
     (place / "CollectedData_Ann.csv").write_text(text)
     return folder
 
 
 def coco(folder: Path, annotations: list[dict[str, Any]], **category: Any) -> Path:
     """A COCO file of one image of 40 x 30; its path."""
-    picture(folder / "a.png")
+    write_image(folder / "a.png")
     person = {"id": 1, "name": "person", "keypoints": ["nose", "left_eye", "right_eye"], **category}
     base = {"image_id": 7, "category_id": 1, "bbox": [2, 3, 20, 10]}
     entries = [{"id": k, **base, **entry} for k, entry in enumerate(annotations)]
@@ -52,7 +52,7 @@ def coco(folder: Path, annotations: list[dict[str, Any]], **category: Any) -> Pa
 
 def yolo(folder: Path, lines: str, more: str) -> Path:
     """A YOLO data set of one image of 40 x 30; its folder."""
-    picture(folder / "images" / "a.png")
+    write_image(folder / "images" / "a.png")
     (folder / "labels").mkdir()
     (folder / "labels" / "a.txt").write_text(lines)
     (folder / "data.yaml").write_text(f"names: [mouse]\ntrain: images\n{more}")
@@ -245,7 +245,7 @@ def test_yolo_refuses_a_config_that_contradicts_itself(more: str, says: str, tmp
 def lsp(folder: Path, joints: np.ndarray) -> Path:
     """joints.mat and two images of 40 x 30; the folder."""
     for name in ("im0001.png", "im0002.png"):
-        picture(folder / "images" / name)
+        write_image(folder / "images" / name)
     savemat(folder / "joints.mat", {"joints": joints})
     return folder
 

@@ -1,4 +1,4 @@
-"""Pictures with class maps, as users have them: layouts, ways to say a class, and what goes wrong."""
+"""Images with class maps, as users have them: layouts, ways to say a class, and what goes wrong."""
 
 from __future__ import annotations
 
@@ -394,7 +394,7 @@ def test_missing_broken_and_lonely_masks(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("strips", [None, 5])
-def test_stacks_are_a_picture_a_page(tmp_path: Path, strips: int | None) -> None:
+def test_stacks_are_an_image_a_page(tmp_path: Path, strips: int | None) -> None:
     rng = np.random.default_rng(0)
     volume = [Image.fromarray(rng.integers(0, 255, (H, W)).astype(np.uint8)) for _ in range(11)]
     labels = [Image.fromarray(halves(0, 255) if k % 2 else halves(255, 0)) for k in range(11)]
@@ -648,7 +648,7 @@ def test_colored_masks_that_were_scaled_are_refused_with_a_table_too(tmp_path: P
 
 
 def pets(root: Path) -> None:
-    """As Oxford-IIIT Pet lies: trimaps of 1, 2 and 3, and lists of the pictures of each part."""
+    """As Oxford-IIIT Pet lies: trimaps of 1, 2 and 3, and lists of the images of each part."""
     for n in range(1, 5):
         photo(root / f"images/Beagle_{n}.jpg", n)
         put(
@@ -687,7 +687,7 @@ def test_a_manual_segmentation_is_meant_where_a_mask_of_the_field_of_view_lies_b
     assert "Not read: training/mask." in data.messages
 
 
-def test_maps_beside_their_pictures_with_a_table_of_pixel_values(tmp_path: Path) -> None:
+def test_maps_beside_their_images_with_a_table_of_pixel_values(tmp_path: Path) -> None:
     for part in ("train", "valid"):
         for n in range(3):
             photo(tmp_path / f"{part}/{part}{n}.jpg", n)
@@ -698,7 +698,7 @@ def test_maps_beside_their_pictures_with_a_table_of_pixel_values(tmp_path: Path)
     assert not any("Not read" in note for note in data.messages)
 
 
-def test_two_folders_of_any_names_are_pictures_and_maps_where_maps_are_asked_for(tmp_path: Path) -> None:
+def test_two_folders_of_any_names_are_images_and_maps_where_maps_are_asked_for(tmp_path: Path) -> None:
     for n in range(4):
         photo(tmp_path / f"701_StillsRaw_full/{n}.png", n)
         put(tmp_path / f"LabeledApproved_full/{n}_L.png", halves(0, 1))

@@ -36,7 +36,7 @@ _stacks = arrays(np.uint8, st.tuples(st.integers(0, 4), st.just(H), st.just(W)),
 
 def data_of(*stacks: np.ndarray, labels: list[int] | None = None, names: tuple[str, ...] = ("object",),
             splits: tuple[str, ...] = (), ids: tuple[str, ...] = ()) -> Dataset:  # fmt: skip
-    """A data set in memory: a stack (objects, H, W) of masks for each picture."""
+    """A data set in memory: a stack (objects, H, W) of masks for each image."""
     total, (h, w) = sum(map(len, stacks)), stacks[0].shape[1:]
     kinds = torch.tensor([0] * total if labels is None else labels, dtype=torch.int64)
     counts = torch.tensor([len(stack) for stack in stacks])
@@ -53,7 +53,7 @@ def empty(height: int = H, width: int = W) -> np.ndarray:
 
 
 def dense(data: Dataset, i: int) -> list[tuple[str, list[list[bool]]]]:
-    """Class name and mask of each object of a picture, in order."""
+    """Class name and mask of each object of an image, in order."""
     assert data.classes is not None
     first = data.targets[i]
     masks = first.bitmaps.dense(*first.sizes[0].tolist()).tolist()
@@ -77,7 +77,7 @@ def shapes(module: ModuleType) -> Dataset:
 
 @pytest.mark.parametrize("module", FORMATS_OF_MASKS)
 @pytest.mark.parametrize("splits", [(), ("train", "train", "val", "val", "test", "train")])
-def test_scenes_come_back_with_masks_pictures_classes_and_splits(
+def test_scenes_come_back_with_masks_images_classes_and_splits(
     module: ModuleType, splits: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = shapes(module)
@@ -132,12 +132,12 @@ def test_how_much_maps_could_not_hold_is_said(tmp_path: Path, capsys: pytest.Cap
     back = passed(voc, data_of(stack, empty()), tmp_path)
     assert back.targets.bitmaps.areas().tolist() == [14, 4]
     outputs = capsys.readouterr().err
-    assert "6 pixels in 1 pictures were given to the later" in outputs
+    assert "6 pixels in 1 images were given to the later" in outputs
     assert "1 objects, covered whole" in outputs
 
 
 @pytest.mark.parametrize("module", FORMATS_OF_MASKS)
-def test_pictures_without_objects_are_kept(module: ModuleType, tmp_path: Path) -> None:
+def test_images_without_objects_are_kept(module: ModuleType, tmp_path: Path) -> None:
     stack = np.zeros((1, H, W), dtype=np.uint8)
     stack[0, 2, 3:7] = 1
     back = passed(module, data_of(empty(), stack, empty()), tmp_path)
@@ -161,7 +161,7 @@ def test_hundreds_of_objects(
     assert (back.targets.bitmaps.dense(34, 42).numpy() == stack).all()
     assert not back.read_findings
     wide = module is voc and count > 254
-    assert ("1 pictures" in capsys.readouterr().err) is wide
+    assert ("1 images" in capsys.readouterr().err) is wide
     if module is voc:
         with Image.open(tmp_path / "new/SegmentationObject/p0.png") as image:
             assert image.mode == ("I;16" if wide else "P")
@@ -204,7 +204,7 @@ def test_classes_that_maps_cannot_hold(names: tuple[str, ...], tmp_path: Path) -
 @pytest.mark.parametrize(
     "ids", [("well 1 a", "b.2"), ("test", "Train"), ("x/masks.png", "y/images.png"), ("a.png.png", "a")]
 )
-def test_odd_names_keep_picture_mask_and_split_together(
+def test_odd_names_keep_image_mask_and_split_together(
     module: ModuleType, ids: tuple[str, ...], tmp_path: Path
 ) -> None:
     stacks = np.zeros((2, 1, H, W), dtype=np.uint8)

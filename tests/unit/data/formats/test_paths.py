@@ -1,4 +1,4 @@
-"""Pictures are found by what an annotation that was made elsewhere calls them."""
+"""Images are found by what an annotation that was made elsewhere calls them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from sightline.data.parsing.paths import Lookup
 from sightline.errors import DataError
 
 
-def pictures(folder: Path, *names: str) -> None:
-    """A small picture of each name, each of another colour."""
+def write_images(folder: Path, *names: str) -> None:
+    """A small image of each name, each of another colour."""
     for n, name in enumerate(names):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (20, 10), (n * 20, 90, 40)).save(folder / name)
@@ -35,8 +35,8 @@ def pictures(folder: Path, *names: str) -> None:
         "0a1b2c3d-a b.jpg",
     ],
 )
-def test_a_path_of_another_machine_leads_to_the_one_picture_of_that_name(tmp_path: Path, said: str) -> None:
-    pictures(tmp_path, "images/1/a b.jpg", "images/1/c.jpg")
+def test_a_path_of_another_machine_leads_to_the_one_image_of_that_name(tmp_path: Path, said: str) -> None:
+    write_images(tmp_path, "images/1/a b.jpg", "images/1/c.jpg")
     lookup = Lookup(tmp_path)
     assert lookup.find(tmp_path / said) == tmp_path / "images/1/a b.jpg"
     message = [f for f in lookup.findings() if f.name == "files-found-elsewhere"]
@@ -44,12 +44,12 @@ def test_a_path_of_another_machine_leads_to_the_one_picture_of_that_name(tmp_pat
 
 
 def test_letters_with_accents_are_found_in_either_unicode_form(tmp_path: Path) -> None:
-    pictures(tmp_path, "images/" + unicodedata.normalize("NFD", "köln.jpg"))
+    write_images(tmp_path, "images/" + unicodedata.normalize("NFD", "köln.jpg"))
     assert Lookup(tmp_path).find(tmp_path / unicodedata.normalize("NFC", "images/köln.jpg")) is not None
 
 
 def test_the_longest_end_decides_and_what_it_leaves_open_is_an_error_with_both_names(tmp_path: Path) -> None:
-    pictures(tmp_path, "one/a.jpg", "two/a.jpg")
+    write_images(tmp_path, "one/a.jpg", "two/a.jpg")
     lookup = Lookup(tmp_path)
     assert lookup.find(tmp_path / "/home/other/two/a.jpg") == tmp_path / "two/a.jpg"
     assert lookup.find(tmp_path / "/home/other/three/a.jpg") is None
@@ -57,8 +57,8 @@ def test_the_longest_end_decides_and_what_it_leaves_open_is_an_error_with_both_n
     assert "one/a.jpg or two/a.jpg" in doubt.message
 
 
-def test_a_lost_picture_is_not_replaced_by_one_of_another_part_or_folder(tmp_path: Path) -> None:
-    pictures(tmp_path, "train/b.jpg", "val/a.jpg", "cam1/c.jpg")
+def test_a_lost_image_is_not_replaced_by_one_of_another_part_or_folder(tmp_path: Path) -> None:
+    write_images(tmp_path, "train/b.jpg", "val/a.jpg", "cam1/c.jpg")
     lookup = Lookup(tmp_path)
     assert lookup.find(tmp_path / "train/a.jpg") is None
     assert lookup.find(Path("/home/other/train/a.jpg")) is None
@@ -66,8 +66,8 @@ def test_a_lost_picture_is_not_replaced_by_one_of_another_part_or_folder(tmp_pat
     assert lookup.find(tmp_path / "train/c.jpg") is None
 
 
-def test_two_names_never_share_a_picture(tmp_path: Path) -> None:
-    pictures(tmp_path, "images/a.jpg")
+def test_two_names_never_share_an_image(tmp_path: Path) -> None:
+    write_images(tmp_path, "images/a.jpg")
     lookup = Lookup(tmp_path)
     assert lookup.find(Path("/home/other/cam1/a.jpg")) is not None
     assert lookup.find(Path("/home/other/cam2/a.jpg")) is None
@@ -76,12 +76,12 @@ def test_two_names_never_share_a_picture(tmp_path: Path) -> None:
 
 
 def test_an_empty_name_leads_nowhere(tmp_path: Path) -> None:
-    pictures(tmp_path, "images/a.jpg")
+    write_images(tmp_path, "images/a.jpg")
     assert Lookup(tmp_path).find(tmp_path / "") is None
 
 
 def coco(folder: Path, *names: str) -> Path:
-    """A COCO file with a box on each of some pictures."""
+    """A COCO file with a box on each of some images."""
     images = [{"id": n, "file_name": name, "width": 20, "height": 10} for n, name in enumerate(names)]
     boxes = [{"id": n, "image_id": n, "category_id": 1, "bbox": [1, 1, 5 + n, 5]} for n in range(len(images))]
     data = {"images": images, "annotations": boxes, "categories": [{"id": 1, "name": "cat"}]}
@@ -89,8 +89,8 @@ def coco(folder: Path, *names: str) -> Path:
     return folder / "result.json"
 
 
-def test_boxes_come_with_the_pictures_that_were_found(tmp_path: Path) -> None:
-    pictures(tmp_path, "images/p0.jpg", "images/p1.jpg")
+def test_boxes_come_with_the_images_that_were_found(tmp_path: Path) -> None:
+    write_images(tmp_path, "images/p0.jpg", "images/p1.jpg")
     dataset = open_data(coco(tmp_path, r"..\..\media\upload\4\p1.jpg", r"..\..\media\upload\4\P0.jpg"))
     assert dataset.ids == ["images/p1.jpg", "images/p0.jpg"]
     assert dataset.targets.boxes[:, 2].tolist() == [6.0, 7.0]
@@ -99,15 +99,15 @@ def test_boxes_come_with_the_pictures_that_were_found(tmp_path: Path) -> None:
     assert "images/p1.jpg" in message.message
 
 
-def test_a_picture_that_is_nowhere_is_an_error_that_says_where_it_was_looked_for(tmp_path: Path) -> None:
-    pictures(tmp_path, "images/p0.jpg")
+def test_an_image_that_is_nowhere_is_an_error_that_says_where_it_was_looked_for(tmp_path: Path) -> None:
+    write_images(tmp_path, "images/p0.jpg")
     with pytest.raises(DataError, match=r"q7\.jpg.*below"):
         open_data(coco(tmp_path, "/home/other/q7.jpg"))
 
 
-def test_of_many_pictures_of_one_name_the_folders_decide_however_deep_they_differ(tmp_path: Path) -> None:
+def test_of_many_images_of_one_name_the_folders_decide_however_deep_they_differ(tmp_path: Path) -> None:
     sites = [f"site{n}" for n in range(12)]
-    pictures(tmp_path, *(f"data/{site}/cam/{n}.jpg" for site in sites for n in range(2)))
+    write_images(tmp_path, *(f"data/{site}/cam/{n}.jpg" for site in sites for n in range(2)))
     lookup = Lookup(tmp_path)
     for site in sites:
         assert lookup.find(tmp_path / f"C:\\other\\{site}\\cam\\1.jpg") == tmp_path / f"data/{site}/cam/1.jpg"
@@ -115,8 +115,8 @@ def test_of_many_pictures_of_one_name_the_folders_decide_however_deep_they_diffe
     assert "site0/cam/1.jpg" in lookup.several[0]
 
 
-def test_a_likely_split_decides_between_pictures_and_excludes_none(tmp_path: Path) -> None:
-    pictures(tmp_path, "train/1.png", "test/1.png", "test/2.png")
+def test_a_likely_split_decides_between_images_and_excludes_none(tmp_path: Path) -> None:
+    write_images(tmp_path, "train/1.png", "test/1.png", "test/2.png")
     lookup = Lookup(tmp_path)
     assert lookup.find(tmp_path / "1", likely="train") == tmp_path / "train/1.png"
     assert lookup.find(tmp_path / "2", likely="train") == tmp_path / "test/2.png"

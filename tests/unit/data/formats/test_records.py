@@ -72,7 +72,7 @@ def test_idx_with_missing_or_cut_labels(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cut off"):
         idx.read(str(tmp_path), ANY)
     labels.write_bytes(gzip.compress(idx_bytes(np.ones(19))))
-    with pytest.raises(DataError, match="20 pictures, but 19 labels"):
+    with pytest.raises(DataError, match="20 images, but 19 labels"):
         idx.read(str(tmp_path), ANY)
     labels.unlink()
     with pytest.raises(DataError, match="labels are missing"):

@@ -211,7 +211,7 @@ def test_parquet(root: Path) -> None:
     pq.write_table(pa.table({"path": ["0.png", "1.png"], "tags": [["a", "b"], ["b"]]}), root / "l.parquet")
     assert table.read(str(root / "l.parquet"), ReadOptions()).targets.multilabel
     pq.write_table(pa.table({"image": [{"bytes": b"x"}], "label": [1]}), root / "b.parquet")
-    with pytest.raises(DataError, match="holds pictures or records"):
+    with pytest.raises(DataError, match="holds images or records"):
         table.read(str(root / "b.parquet"), ReadOptions())
     (root / "c.parquet").write_bytes(b"PAR1 broken")
     with pytest.raises(DataError, match="cannot be read as Parquet"):
@@ -302,7 +302,7 @@ def test_words_for_no_value_are_no_class(root: Path) -> None:
 
 @pytest.mark.parametrize("first", ["0.png,sea", "0,sea", "gone.jpg,sea", "sea,0.png"])
 def test_a_table_without_header_is_refused_and_not_short_of_a_row(root: Path, first: str) -> None:
-    with pytest.raises(DataError, match="there is no header: the first line holds the picture"):
+    with pytest.raises(DataError, match="there is no header: the first line holds the image"):
         opened(root, f"{first}\n1.png,wood\n2.png,sea\n")
 
 
@@ -338,7 +338,7 @@ def test_one_column_a_class_is_seen_without_being_named(root: Path) -> None:
 
 
 def test_a_column_of_masks_is_no_truth_of_a_table(root: Path) -> None:
-    with pytest.raises(DataError, match="'mask' holds names of pictures"):
+    with pytest.raises(DataError, match="'mask' holds names of images"):
         opened(root, "image,mask\n0.png,1.png\n2.png,3.png\n")
 
 
@@ -417,7 +417,7 @@ def test_ids_of_a_table_of_the_training_part_are_not_those_of_test(tmp_path: Pat
     assert list(data.ids) == [f"train/{i}.png" for i in range(1, 5)]
     both = text.replace("label", "label,split").replace("frog", "frog,train").replace("truck", "truck,test")
     assert [i.split("/")[0] for i in opened(tmp_path, both, name="all.csv").ids] == ["train", "test"] * 2
-    with pytest.raises(DataError, match="could be of several pictures"):
+    with pytest.raises(DataError, match="could be of several images"):
         opened(tmp_path, text, name="labels.csv")
 
 

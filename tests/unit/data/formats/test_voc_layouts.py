@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 
 from sightline.data.open import open_data
-from tests.unit.data.box_samples import boxes, picture
+from tests.unit.data.box_samples import boxes, write_image
 
 BOX = [("cat", 0, 6, 20, 18)]
 
 
 def put(root: Path, images: str, xml: str, *stems: str, tag: str = "annotation") -> None:
-    """Pictures and their XML files in two folders."""
+    """Images and their XML files in two folders."""
     for stem in stems:
-        picture(root / images / f"{stem}.png")
+        write_image(root / images / f"{stem}.png")
         file = root / xml / f"{stem}.xml"
         file.parent.mkdir(parents=True, exist_ok=True)
         corners = "".join(
@@ -36,7 +36,7 @@ def put(root: Path, images: str, xml: str, *stems: str, tag: str = "annotation")
         ("images", "annotations/xmls", "annotation"),
     ],
 )
-def test_pictures_and_xml_in_other_folders(tmp_path: Path, images: str, xml: str, tag: str) -> None:
+def test_images_and_xml_in_other_folders(tmp_path: Path, images: str, xml: str, tag: str) -> None:
     put(tmp_path, images, xml, "a", "b", tag=tag)
     data = open_data(tmp_path)
     assert (data.format, boxes(data)) == ("voc", {"a": BOX, "b": BOX})

@@ -18,7 +18,7 @@ H, W = 6, 8
 
 
 def written(root: Path, names: str = "abc") -> Path:
-    """Pictures with maps of cow (10), background and void."""
+    """Images with maps of cow (10), background and void."""
     for folder in ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation"):
         (root / folder).mkdir(parents=True, exist_ok=True)
     index = np.zeros((H, W), dtype=np.uint8)

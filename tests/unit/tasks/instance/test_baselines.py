@@ -17,13 +17,13 @@ from sightline.metrics.object_f1 import ObjectF1
 from sightline.ops.masks import iou
 from sightline.tasks.instance import _watershed
 from sightline.tasks.instance.baselines import baselines
-from tests.unit.tasks.instance._pictures import ellipse
+from tests.unit.tasks.instance._samples import ellipse
 
 
 def discs(
     n: int, *, seed: int = 0, side: int = 96, dark: bool = False, pairs: int = 3
 ) -> tuple[np.ndarray, InstanceMasks]:
-    """Pictures with pairs of noisy discs that touch, of radius 8 to 12."""
+    """Images with pairs of noisy discs that touch, of radius 8 to 12."""
     rng = np.random.default_rng(seed)
     images, counts, masks = [], [], []
     for _ in range(n):
@@ -99,7 +99,7 @@ def test_objects_get_the_class_that_they_mostly_touch() -> None:
     assert set(baselines(3)[1].fit(images, several)(images).labels.tolist()) == {2}
 
 
-def test_pictures_without_anything() -> None:
+def test_images_without_anything() -> None:
     images = np.full((2, 40, 40, 3), 90, dtype=np.uint8)
     none = InstanceMasks.of(
         torch.tensor([[40, 40]] * 2),
@@ -157,7 +157,7 @@ def test_a_hill_is_parted_by_its_neck_only() -> None:
 
 
 def test_pixels_of_discs_that_touch_are_parted_by_their_boxes() -> None:
-    """From maps that know no more than the picture: its brightness at each place, and that around it."""
+    """From maps that know no more than the image: its brightness at each place, and that around it."""
 
     def maps(images: np.ndarray) -> list[list[torch.Tensor]]:
         gray = torch.from_numpy(images[..., 0] / 255).float()[:, None]
@@ -178,7 +178,7 @@ def test_pixels_of_discs_that_touch_are_parted_by_their_boxes() -> None:
 
 @pytest.mark.slow
 def test_nuclei(data_folder: Callable[[str], Path]) -> None:
-    """A few real pictures of cells, learnt from others of the same kind."""
+    """A few real images of cells, learnt from others of the same kind."""
     from PIL import Image
 
     root = data_folder("dsb2018_nuclei")

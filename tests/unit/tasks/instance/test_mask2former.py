@@ -17,7 +17,7 @@ from sightline.core.sample import Batch
 from sightline.ops.masks import iou
 from sightline.storage import read_tensors, write_tensors
 from sightline.tasks.instance.models.mask2former import CARD, MODEL
-from tests.unit.tasks.instance._pictures import FOUR, ellipse, pictures, rng, same, settings
+from tests.unit.tasks.instance._samples import FOUR, ellipse, image_batch, rng, same, settings
 
 NEEDS = pytest.mark.skipif(
     importlib.util.find_spec("transformers") is None, reason="the extra 'transformers' is not installed"
@@ -46,7 +46,7 @@ def logits(sure: list[tuple[int, float, torch.Tensor]], queries: int = 4) -> dic
     return {"class_logits": classes, "mask_logits": masks}
 
 
-def test_masks_are_read_in_the_pixels_of_the_picture() -> None:
+def test_masks_are_read_in_the_pixels_of_the_image() -> None:
     """A score is the chance of the class times the mean chance of the mask; the padding is cut off."""
     low = torch.full((16, 16), -20.0)
     low[4:8, 2:10] = 20.0
@@ -81,7 +81,7 @@ def test_one_query_may_be_of_two_classes() -> None:
 @pytest.mark.parametrize("objects", [FOUR, [*FOUR[:2], []], [[], []]], ids=["all", "some", "none"])
 def test_loss_is_finite_and_every_parameter_gets_a_gradient(objects: Any) -> None:
     model = build().train()
-    losses = model.loss(pictures(objects), rng())
+    losses = model.loss(image_batch(objects), rng())
     assert all(bool(torch.isfinite(x)) for x in losses.values())
     losses["loss"].backward()
     for group in model.optimizer_groups().values():
@@ -90,7 +90,7 @@ def test_loss_is_finite_and_every_parameter_gets_a_gradient(objects: Any) -> Non
 
 @NEEDS
 def test_validation_changes_nothing_and_goes_by_the_outputs_at_hand() -> None:
-    model, batch = build().eval(), pictures()
+    model, batch = build().eval(), image_batch()
     drawn = torch.get_rng_state()
     with torch.no_grad():
         outputs = model(batch.images)
@@ -105,7 +105,7 @@ def test_validation_changes_nothing_and_goes_by_the_outputs_at_hand() -> None:
 
 @NEEDS
 def test_loss_is_that_of_transformers() -> None:
-    model, batch = build().train(), pictures()
+    model, batch = build().train(), image_batch()
     ours = float(model.loss(batch, rng(3))["loss"].detach())
     from sightline.models.adapters.base import seeded
     from sightline.tasks.instance.models.mask2former import _truths
@@ -145,7 +145,7 @@ def test_predictions_are_those_of_transformers() -> None:
 
 @NEEDS
 def test_saved_and_loaded_it_says_the_same(tmp_path: Path) -> None:
-    model, batch = build(), pictures()
+    model, batch = build(), image_batch()
     write_tensors(tmp_path / "m.safetensors", model.state_dict())
     again = MODEL(json.loads(json.dumps(model.settings)))
     again.load_state_dict(read_tensors(tmp_path / "m.safetensors"))
@@ -154,9 +154,9 @@ def test_saved_and_loaded_it_says_the_same(tmp_path: Path) -> None:
 
 
 @NEEDS
-def test_pictures_of_another_size_and_gray_ones() -> None:
+def test_images_of_another_size_and_gray_ones() -> None:
     model = MODEL(settings("tiny", channels=1, mean=[0.4], std=[0.2])).train()
-    batch = pictures([[(2, 9, 9, 60, 70)], []], side=80)
+    batch = image_batch([[(2, 9, 9, 60, 70)], []], side=80)
     assert bool(
         torch.isfinite(model.loss(Batch(batch.images[:, :1], batch.targets, batch.ids), rng())["loss"])
     )
@@ -164,8 +164,8 @@ def test_pictures_of_another_size_and_gray_ones() -> None:
 
 @NEEDS
 @pytest.mark.slow
-def test_four_pictures_are_learnt_by_heart() -> None:
-    model, batch = build().train(), pictures()
+def test_four_images_are_learnt_by_heart() -> None:
+    model, batch = build().train(), image_batch()
     optimizer = torch.optim.Adam(model.parameters(), 2e-3)
     for step in range(150):
         optimizer.zero_grad()

@@ -23,7 +23,7 @@ from sightline.ops.masks import iou
 from sightline.storage import read_tensors, write_tensors
 from sightline.tasks.instance._crops import cells, pasted
 from sightline.tasks.instance.models.mask_rcnn import CARD, MODEL
-from tests.unit.tasks.instance._pictures import FOUR, ellipse, pictures, rng, same, settings
+from tests.unit.tasks.instance._samples import FOUR, ellipse, image_batch, rng, same, settings
 
 
 @cache
@@ -90,7 +90,7 @@ def test_objects_at_the_edge_are_cut_off() -> None:
 
 
 def test_candidates_and_predictions_have_one_form() -> None:
-    model, batch = build().eval(), pictures()
+    model, batch = build().eval(), image_batch()
     model.settings["conf"] = 0.0
     with torch.no_grad():
         outputs = model(batch.images)
@@ -122,7 +122,7 @@ def test_what_has_no_pixel_is_no_object() -> None:
 @pytest.mark.parametrize("objects", [FOUR, [*FOUR[:2], []], [[], []]], ids=["all", "some", "none"])
 def test_loss_is_finite_and_every_parameter_gets_a_gradient(objects: Any) -> None:
     model = build().train()
-    losses = model.loss(pictures(objects), rng())
+    losses = model.loss(image_batch(objects), rng())
     assert all(bool(torch.isfinite(x)) for x in losses.values())
     losses["loss"].backward()
     for group in model.optimizer_groups().values():
@@ -130,7 +130,7 @@ def test_loss_is_finite_and_every_parameter_gets_a_gradient(objects: Any) -> Non
 
 
 def test_validation_changes_nothing_and_goes_by_the_outputs_at_hand() -> None:
-    model, batch = build().eval(), pictures()
+    model, batch = build().eval(), image_batch()
     before = {k: v.clone() for k, v in model.state_dict().items()}
     with torch.no_grad():
         outputs = model(batch.images)
@@ -143,7 +143,7 @@ def test_validation_changes_nothing_and_goes_by_the_outputs_at_hand() -> None:
 
 
 def test_groups_are_not_learnt() -> None:
-    model, batch = build().eval(), pictures()
+    model, batch = build().eval(), image_batch()
     target = batch.targets
     crowd = InstanceMasks.of(
         target.sizes[:1], torch.tensor([1]), CroppedMasks.of(torch.ones(1, 64, 64)), torch.tensor([1])
@@ -162,7 +162,7 @@ def test_groups_are_not_learnt() -> None:
 
 
 def test_saved_and_loaded_it_says_the_same(tmp_path: Path) -> None:
-    model, batch = build(), pictures()
+    model, batch = build(), image_batch()
     write_tensors(tmp_path / "m.safetensors", model.state_dict())
     again = MODEL(json.loads(json.dumps(model.settings)))
     again.load_state_dict(read_tensors(tmp_path / "m.safetensors"))
@@ -173,7 +173,7 @@ def test_saved_and_loaded_it_says_the_same(tmp_path: Path) -> None:
 def test_no_class_is_taken_for_its_neighbor() -> None:
     """Where the heads know one class only, it is that of the same place in the class table, mask and all."""
     model = build().eval()
-    heads, images = model.network.net.roi_heads, pictures().images[:1]
+    heads, images = model.network.net.roi_heads, image_batch().images[:1]
     for label in range(3):
         with torch.no_grad():
             heads.box_predictor.cls_score.bias.fill_(-9.0)[label + 1] = 9.0
@@ -184,28 +184,26 @@ def test_no_class_is_taken_for_its_neighbor() -> None:
         assert float(prediction.bitmaps.areas().min()) > 0
 
 
-def test_pictures_without_any_proposal() -> None:
+def test_images_without_any_proposal() -> None:
     model = build().eval()
     with torch.no_grad():
         model.network.net.rpn.score_thresh = 2.0
-        outputs = model(pictures().images)
+        outputs = model(image_batch().images)
     assert model.predict_from_outputs(outputs, {**model.settings, "conf": 0.0}).counts.tolist() == [0] * 4
 
 
-def test_pictures_of_another_size_and_gray_ones() -> None:
+def test_images_of_another_size_and_gray_ones() -> None:
     model = MODEL(settings("resnet18", channels=1, mean=[0.4], std=[0.2], size=[96, 128])).train()
-    batch = pictures([[(2, 9, 9, 60, 70)], []], side=96)
+    batch = image_batch([[(2, 9, 9, 60, 70)], []], side=96)
     assert bool(
         torch.isfinite(model.loss(Batch(batch.images[:, :1], batch.targets, batch.ids), rng())["loss"])
     )
 
 
 @pytest.mark.slow
-def test_four_pictures_are_learnt_by_heart() -> None:
-    model, batch = build().train(), pictures()
-    model.network.net.roi_heads.fg_bg_sampler.batch_size_per_image = (
-        32  # of pictures with two objects at most
-    )
+def test_four_images_are_learnt_by_heart() -> None:
+    model, batch = build().train(), image_batch()
+    model.network.net.roi_heads.fg_bg_sampler.batch_size_per_image = 32  # of images with two objects at most
     optimizer = torch.optim.Adam(model.parameters(), 5e-4)
     for step in range(40):
         optimizer.zero_grad()

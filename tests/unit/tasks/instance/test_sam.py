@@ -86,7 +86,7 @@ def small_sam() -> Any:
     return transformers.SamModel(config)
 
 
-def picture(height: int = 48, width: int = 80) -> np.ndarray:
+def random_image(height: int = 48, width: int = 80) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 255, (height, width, 3), dtype=np.uint8)
 
 
@@ -94,7 +94,7 @@ def picture(height: int = 48, width: int = 80) -> np.ndarray:
 def test_each_prompt_is_one_object_of_its_own_class() -> None:
     sam = Sam(small_sam())
     points, boxes = torch.tensor([[10.0, 12], [70, 40]]), torch.tensor([[5.0, 5, 40, 30]])
-    result = sam.prompted(picture(), points, boxes)
+    result = sam.prompted(random_image(), points, boxes)
     assert result.kind == "outlines"
     assert result.sizes.tolist() == [[48, 80]]
     assert len(result) == 1
@@ -103,7 +103,7 @@ def test_each_prompt_is_one_object_of_its_own_class() -> None:
     assert result.scores.tolist() == sorted(result.scores.tolist(), reverse=True)
     assert 0 <= float(result.scores.min()) <= float(result.scores.max()) <= 1
     assert bool((result.bitmaps.boxes()[:, 2:] <= torch.tensor([80, 48])).all())
-    alone = sam.prompted(picture(), None, boxes)
+    alone = sam.prompted(random_image(), None, boxes)
     for i, label in enumerate(result.labels.tolist()):
         if label == 2:
             assert torch.equal(result.bitmaps.dense(48, 80)[i], alone.bitmaps.dense(48, 80)[0])
@@ -120,7 +120,7 @@ def test_it_is_the_same_as_the_librarys_own_processor() -> None:
     )
     processor = transformers.SamProcessor(images)
     processor.target_size = 64
-    # Twice as large as the network's picture, of one colour in each half: no interpolation to differ in.
+    # Twice as large as the network's image, of one colour in each half: no interpolation to differ in.
     image = np.zeros((128, 128, 3), dtype=np.uint8)
     image[:, 64:] = (200, 90, 30)
     inputs = processor(image, input_points=[[[96, 40]]], return_tensors="pt")
@@ -140,11 +140,11 @@ def test_it_is_the_same_as_the_librarys_own_processor() -> None:
 
 @NEEDS
 @pytest.mark.parametrize("prompt", ["point 80,10", "point 10,48", "box 90,10,99,20"])
-def test_a_prompt_outside_the_picture_is_refused(prompt: str) -> None:
+def test_a_prompt_outside_the_image_is_refused(prompt: str) -> None:
     requested = parse_prompt(prompt)
     with pytest.raises(UsageError, match="80 wide and 48 high"):
-        Sam(small_sam()).prompted(picture(), requested.points, requested.boxes)
-    outputs = SamPredictor(Sam(small_sam()), requested).outcome("a.jpg", picture())
+        Sam(small_sam()).prompted(random_image(), requested.points, requested.boxes)
+    outputs = SamPredictor(Sam(small_sam()), requested).outcome("a.jpg", random_image())
     assert outputs.prediction is None
     assert "lies outside" in outputs.error
 
@@ -152,14 +152,14 @@ def test_a_prompt_outside_the_picture_is_refused(prompt: str) -> None:
 @NEEDS
 def test_no_prompt_is_refused() -> None:
     with pytest.raises(UsageError, match="prompt is needed"):
-        Sam(small_sam()).prompted(picture())
+        Sam(small_sam()).prompted(random_image())
 
 
 @NEEDS
 def test_from_a_folder_with_a_prompt_to_rows(tmp_path: Path) -> None:
     small_sam().save_pretrained(tmp_path / "tiny")
     result = predictor(str(tmp_path / "tiny"), "point 10,12; point 10,12; box 5,5,40,30")
-    outputs = result.outcome("a.jpg", picture())
+    outputs = result.outcome("a.jpg", random_image())
     assert outputs.error == ""
     assert outputs.row["objects"] == len(outputs.prediction.labels)
     assert result.settings["classes"] == ["point 10,12", "point 10,12", "box 5,5,40,30"]

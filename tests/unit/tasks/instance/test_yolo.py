@@ -42,7 +42,7 @@ def build(name: str = "yolo-n", **options: Any) -> Model:
 
 
 def batch_of(n: int = 8) -> Batch:
-    """A bright square at the left and a bright disc at the right of dark pictures."""
+    """A bright square at the left and a bright disc at the right of dark images."""
     rng = np.random.default_rng(0)
     images = rng.integers(0, 40, (n, SIDE, SIDE, 3), dtype=np.uint8)
     y, x = np.mgrid[0:SIDE, 0:SIDE]
@@ -57,8 +57,8 @@ def batch_of(n: int = 8) -> Batch:
     target = InstanceMasks.of(
         torch.full((n, 2), SIDE), torch.full((n,), 2), CroppedMasks.of(masks), torch.arange(2).repeat(n)
     )
-    pictures = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
-    return Batch(pictures, target, [str(i) for i in range(n)])
+    tensor = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
+    return Batch(tensor, target, [str(i) for i in range(n)])
 
 
 def nothing(n: int) -> InstanceMasks:
@@ -226,7 +226,7 @@ def test_bf16_is_finite() -> None:
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
 
 
-def test_any_size_of_picture_is_taken_in_training() -> None:
+def test_any_size_of_image_is_taken_in_training() -> None:
     model = build().train()
     target = batch_of(2).targets
     small = target.warp(torch.eye(2, 3).repeat(2, 1, 1), torch.tensor([[50, 61]] * 2), least=0.1)

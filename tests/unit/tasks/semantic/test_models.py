@@ -94,7 +94,7 @@ def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(("classes", "channels"), [(11, 3), (2, 1)])
 def test_a_score_for_each_class_at_each_pixel(method: str, classes: int, channels: int) -> None:
-    """Pictures of any size, grey ones too."""
+    """Images of any size, grey ones too."""
     model = build(method, classes, channels).eval()
     for size in ((64, 64), (40, 75)):
         batch = batch_of(2, channels, size)
@@ -251,7 +251,7 @@ def test_unet_has_31_million_parameters_however_it_enlarges(up: str) -> None:
 
 
 @given(st.integers(1, 260), st.integers(1, 260))
-def test_pictures_are_mirrored_so_that_the_unpadded_network_covers_them(height: int, width: int) -> None:
+def test_images_are_mirrored_so_that_the_unpadded_network_covers_them(height: int, width: int) -> None:
     image = torch.arange(height * width, dtype=torch.float32).reshape(1, 1, height, width)
     result = mirrored(image)
     for side, more in zip((height, width), result.shape[2:], strict=True):
@@ -263,7 +263,7 @@ def test_pictures_are_mirrored_so_that_the_unpadded_network_covers_them(height: 
         assert torch.equal(result, F.pad(image, (LOST, right, LOST, below), mode="reflect"))
 
 
-def test_unpadded_unet_sees_mirrored_pictures_and_no_zeros(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unpadded_unet_sees_mirrored_images_and_no_zeros(monkeypatch: pytest.MonkeyPatch) -> None:
     kind = MODELS.load("unet2015").MODEL
     monkeypatch.setattr(kind, "variants", {"valid": UNetVariant((4, 8, 16, 32, 64), padded=False)})
     torch.manual_seed(0)
@@ -458,7 +458,7 @@ LESSONS = {"dag-rnn": (90, 3e-3), "unet2015": (120, 2e-3), "pspnet": (90, 3e-3),
 
 @pytest.mark.slow
 @pytest.mark.parametrize("method", LESSONS)
-def test_four_pictures_are_learnt_by_heart(method: str) -> None:
+def test_four_images_are_learnt_by_heart(method: str) -> None:
     model, batch = build(method).train(), batch_of(4)
     steps, lr = LESSONS[method]
     optimizer = torch.optim.Adam(model.parameters(), lr)

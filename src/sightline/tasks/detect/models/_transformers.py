@@ -86,7 +86,7 @@ class TransformersDetector(Model):
         self.network = LibraryNetwork(net, BODY, still=settings.get("keep_statistics", False))
         if weights is not None:
             self.network.origin = f"huggingface.co: {variant.hub}"
-            # These were trained on pictures in [0, 1] as they are.
+            # These were trained on images in [0, 1] as they are.
             self.network.pixels = ((0.0,) * 3, (1.0,) * 3) if settings["channels"] == 3 else None
         module, loss = self.criterion
         # Made anew for each loss: it has tensors, which are no part of the model.

@@ -68,7 +68,7 @@ class SSD(TorchvisionDetector):
         if options.multiscale and smallest < least:
             height, width = info.size
             raise UsageError(
-                f"--multiscale {options.multiscale:g} makes some pictures of {height}x{width} as small as "
+                f"--multiscale {options.multiscale:g} makes some images of {height}x{width} as small as "
                 f"{smallest} pixels a side, and ssd on {settings['variant']} needs {least}. "
                 "Use a smaller --multiscale, a larger --size, or --variant mobilenet."
             )

@@ -60,7 +60,7 @@ class Yolo1Network(Backbone):
     def features(self, x: Tensor) -> Tensor:
         """(B, C, H, W) normalized images to (B, D): the flattened feature map."""
         maps: Tensor = self.layers(x)
-        if maps.shape[-2:] != (GRID, GRID):  # pictures of another size than the network was made for
+        if maps.shape[-2:] != (GRID, GRID):  # images of another size than the network was made for
             maps = F.adaptive_avg_pool2d(maps, GRID)
         return maps.flatten(1)
 

@@ -208,7 +208,7 @@ def try_out(net: nn.Module, channels: int, size: tuple[int, int], what: str) -> 
     except (RuntimeError, AssertionError, ValueError) as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UsageError(
-            f"{what} cannot take pictures of {size[0]}x{size[1]} ({first}). Use another --backbone or --size."
+            f"{what} cannot take images of {size[0]}x{size[1]} ({first}). Use another --backbone or --size."
         ) from error
     finally:
         net.train(training)

@@ -40,7 +40,7 @@ class TransformersSegmenter(SegmentationModel):
     kinds: ClassVar[tuple[str, str]]
     """The library's class of the configuration and that of the network."""
     body: ClassVar[str]
-    """Dotted name of what looks at the picture."""
+    """Dotted name of what looks at the image."""
     variants: ClassVar[Mapping[str, HubVariant]]
 
     @abstractmethod

@@ -90,7 +90,7 @@ MODELS = {
         "pspnet",
         "PSPNet",
         928_565,
-        "Means over the picture's parts at four sizes beside each place, on any encoder of timm; fast.",
+        "Means over the image's parts at four sizes beside each place, on any encoder of timm; fast.",
         "Zhao et al., Pyramid Scene Parsing Network, CVPR 2017",
     ),
     "deeplabv3plus": _decoder(

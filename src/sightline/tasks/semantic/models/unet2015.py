@@ -40,9 +40,9 @@ CARD = ModelCard(
 )
 
 STRIDE = 16
-"""Pixels of the picture to one of the deepest maps."""
+"""Pixels of the image to one of the deepest maps."""
 LOST = 92
-"""Pixels that unpadded convolutions lose at each side of the picture (figure 1: 572 in, 388 out)."""
+"""Pixels that unpadded convolutions lose at each side of the image (figure 1: 572 in, 388 out)."""
 REST = 4
 """What sides come out of the unpadded network have over multiples of its stride: 388 = 24 * 16 + 4."""
 
@@ -180,7 +180,7 @@ class UNet2015(SegmentationModel):
             up=self.settings["up"],
         )
         self._padded = variant.padded
-        self.multiple = STRIDE if variant.padded else 1  # mirroring goes on from the picture's own border
+        self.multiple = STRIDE if variant.padded else 1  # mirroring goes on from the image's own border
         return base.LibraryNetwork(net, "down", still=False)
 
     def outputs_of(self, pixels: Tensor) -> dict[str, Tensor]:

@@ -23,7 +23,7 @@ class Vector(Targets):
 
     embedding: Tensor
     kind = "vector"
-    needs = "a vector for each picture"
+    needs = "a vector for each image"
     description = "a vector for each image"
 
     def __len__(self) -> int:

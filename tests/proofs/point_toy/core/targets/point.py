@@ -28,7 +28,7 @@ class Point(Targets):
     xy: Tensor
     scores: Tensor | None = None
     kind = "point"
-    needs = "a point in each picture"
+    needs = "a point in each image"
     description = "a point in each image"
     located = True
 

@@ -1,4 +1,4 @@
-"""Pictures of coloured rectangles and discs with their masks."""
+"""Images of coloured rectangles and discs with their masks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FOUR = [
     [(2, 2, 2, 34, 22), (1, 30, 34, 60, 62)],
     [(0, 20, 10, 50, 44)],
 ]
-"""Label and corners of the objects of four pictures."""
+"""Label and corners of the objects of four images."""
 
 
 def settings(variant: str, **changed: Any) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def ellipse(x1: float, y1: float, x2: float, y2: float, height: int, width: int)
     return torch.from_numpy(((columns - x1 - a) / a) ** 2 + ((rows - y1 - b) / b) ** 2 <= 1)
 
 
-def pictures(objects: list[list[tuple[int, ...]]] = FOUR, side: int = 64) -> Batch:
+def image_batch(objects: list[list[tuple[int, ...]]] = FOUR, side: int = 64) -> Batch:
     """Ellipses on grey, as a batch."""
     images = torch.full((len(objects), 3, side, side), 60, dtype=torch.uint8)
     masks = []

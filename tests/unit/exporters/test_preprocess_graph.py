@@ -16,7 +16,7 @@ from sightline.runtime import resize
 onnx = pytest.importorskip("onnx", reason="the extra 'onnx' is not installed")
 ort = pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed")
 
-from sightline.exporters.preprocess_graph import PICTURE, whole  # noqa: E402
+from sightline.exporters.preprocess_graph import IMAGE, whole  # noqa: E402
 
 BOXES = np.array([[[2, 3, 9, 8], [0, 0, 16, 12], [0, 0, 0, 0]]], dtype=np.float32)
 SCORES = np.array([[0.9, 0.5, 0.0]], dtype=np.float32)
@@ -51,12 +51,12 @@ sides = st.integers(1, 90)
 @given(size=st.tuples(st.integers(2, 40), st.integers(2, 40)), stored=st.tuples(sides, sides),
        fit=st.sampled_from(["stretch", "crop", "letterbox"]), channels=st.sampled_from([1, 3]),
        seed=st.integers(0, 9))  # fmt: skip
-def test_a_picture_of_any_size(
+def test_an_image_of_any_size(
     size: tuple[int, int], stored: tuple[int, int], fit: Any, channels: int, seed: int
 ) -> None:
     image = np.random.default_rng(seed).integers(0, 256, (*stored, channels), dtype=np.uint8)
     names = ["shown", "classes", "boxes"]
-    shown, classes, boxes = session(size, fit, channels).run(names, {PICTURE: image})
+    shown, classes, boxes = session(size, fit, channels).run(names, {IMAGE: image})
     target = resize_to_input(image, size, fit, channels).transpose(2, 0, 1)
     assert np.abs(shown[0].astype(int) - target.astype(int)).max() <= 1  # Pillow's rounding beside torch's
     place = resize.to_stored(stored, size, fit)
@@ -68,8 +68,8 @@ def test_a_picture_of_any_size(
     assert not boxes[0, 2].any()
 
 
-def test_a_picture_of_that_size_is_left_alone() -> None:
+def test_an_image_of_that_size_is_left_alone() -> None:
     image = np.random.default_rng(0).integers(0, 256, (12, 16, 3), dtype=np.uint8)
     for fit in ("stretch", "crop", "letterbox"):
-        (shown,) = session((12, 16), fit, 3).run(["shown"], {PICTURE: image})
+        (shown,) = session((12, 16), fit, 3).run(["shown"], {IMAGE: image})
         assert np.array_equal(shown[0], image.transpose(2, 0, 1))
