@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +13,7 @@ from sightline.core.predictor import BATCH_SIZE
 from sightline.declaration import command
 
 if TYPE_CHECKING:
+    from sightline.inference.sources import Sources
     from sightline.inference.summary import Predicted
 
 
@@ -29,6 +30,11 @@ def predict(
     min_score: Annotated[float | None, Range(0, 1)] = None,
     classes: Sequence[str] = (),
     crops: Path | None = None,
+    track: Annotated[bool, Heading("Objects of a film")] = False,
+    tracker: str = "bytetrack",
+    line: Sequence[str] = (),
+    zone: Sequence[str] = (),
+    fill: Annotated[int, Range(0)] = 0,
     allow_http: Annotated[bool, Heading("Special sources and machines")] = False,
     prompt: str | None = None,
     ray: str | None = None,
@@ -40,11 +46,11 @@ def predict(
         run: Run folder or model folder; or sam:FOLDER (or its name on the hub), with `prompt`.
         source: Images, videos, folders or globs (photos/ "film-*.mp4"); a webcam by its number (such as 0);
             an rtsp:// or tcp:// address. Videos need the extra 'video'.
-        out: Result: a file (p.csv, p.jsonl, or p.json for COCO), or a folder for annotated images and
-            an annotated .mp4 of each video.
+        out: Result: a file (p.csv, p.jsonl, p.json for COCO, p.txt for tracks, p.mp4 for one video), or a
+            folder for annotated images and an annotated .mp4 of each video.
         to: Form of the result where the name of `out` does not say it ("--out labels --to yolo"): images,
-            csv, jsonl, coco, yolo, masks; or a format of `sightline datasets` that is written, which copies
-            the images too (cvat, label-studio, voc, ...).
+            film, csv, jsonl, coco, yolo, masks, motchallenge; or a format of `sightline datasets` that is
+            written, which copies the images too (cvat, label-studio, voc, ...).
         device: auto, cpu, cuda, cuda:N or mps.
         batch_size: Batch size; 1 for a webcam or stream.
         top: Number of most probable classes to write; by default all.
@@ -52,56 +58,70 @@ def predict(
             for each class on the validation images; none in COCO, which is to measure with.
         classes: Only objects of this class (such as car); repeat for several.
         crops: Folder for crops: each object as an image of its own, by class.
+        track: Give each object an identity that stays over the frames of a film, or of a folder of frames.
+        tracker: Tracker: bytetrack, ocsort or sort.
+        line: Count the tracked objects that cross the line x1,y1,x2,y2 in pixels; repeat for several.
+        zone: Count the tracked objects in the polygon x1,y1,x2,y2,x3,y3,... in pixels; repeat for several.
+        fill: Fill gaps of tracks up to so many frames along straight lines, in a .txt of tracks.
         allow_http: Allow http addresses, as video streams. Images are never downloaded.
         prompt: Prompt for segmentation if `run` is sam:FOLDER (such as "box 10,20,110,220; point 40,50").
         ray: Predict on a cluster of Ray: local, auto, or HOST:PORT of its head. `out` is then a folder for
             Parquet parts, each input is predicted once whatever ends the command, and `source` may also be a
             Parquet table or an object store (s3://, gs://). Needs the extra 'ray'.
     """
-    from sightline.console import say, track
+    from sightline.console import track as progress
     from sightline.inference import crops as cutting
-    from sightline.inference import filters, output_paths, presenters, promptable, writers
+    from sightline.inference import filters, output_paths, presenters, promptable, tracking, writers
     from sightline.inference.sources import Sources
     from sightline.inference.summary import Predicted
 
     if ray is not None:
-        _require_none(
-            {"--allow-http": allow_http, "--prompt": prompt is not None, "--crops": crops is not None}
-        )
+        _require_none({"--allow-http": allow_http, "--prompt": prompt, "--crops": crops, "--track": track})
         return _on_ray(run, source, ray, out=out, to=to, batch_size=batch_size, device=device, top=top,
                        min_score=min_score, classes=classes)  # fmt: skip
+    options = tracking.TrackOptions(track, tracker, line, zone, fill)
     predictor = promptable.predictor(run, prompt, device)
     settings = predictor.settings
     kind, names = presenters.kind_of(predictor.task.card.prediction_type), settings.get("classes", [])
     summary = Predicted(out=out, without=0 if kind.objects else None)
     form = writers.form_of(out, to, kind)
     chosen = filters.filter_from_options(kind, names, classes, min_score)
+    least = filters.least_of(settings, min_score)
+    tracked = options.tracking(kind, predictor.task, least, min_score or 0.0, chosen)
     sources = Sources.for_model(source, settings, allow_http)
     summary.left_out, summary.hidden = dict(sources.left_out), len(sources.hidden)
-    wish = filters.OutputFilter(
-        kind, names, top, filters.least_of(settings, min_score), chosen, sources.films
-    )
+    wish = filters.OutputFilter(kind, names, top, 0.0 if tracked else least, chosen, sources.films)
     measured = replace(wish, least=0.0) if writers.unfiltered(form) and min_score is None else None
     ids = settings.get("class_ids") or list(range(len(names)))
-    writer: Any = nullcontext(lambda answer: None)
-    if form is not None and out is not None:
-        writer = writers.open_writer(form, writers.WriterContext(out, kind, names, ids, sources, str(run)))
+    context = writers.WriterContext(out or Path(), kind, names, ids, sources, str(run), options, tracked)
+    writer = writers.open_writer(form, context)
+    answers = predictor.answers(sources, batch_size)
+    if tracked is not None:
+        answers, summary.counts = tracked.follow(sources, answers), tracked.counts
     cutter = cutting.cut_out(crops, kind, sources, names)
-    with output_paths.add_file_name(out or crops), cutter as cut, writer as write:
-        try:
-            for answer in track(predictor.answers(sources, batch_size), "predicting"):
-                mine = filters.apply_filter(predictor.task, answer, wish)
-                summary.add(mine.outcome, sources.live)
-                write(mine if measured is None else filters.apply_filter(predictor.task, answer, measured))
-                cut(mine)
-        except KeyboardInterrupt:
-            if not sources.live:
-                raise
-            say(f"Stopped after {summary.total} frames.")
+    with output_paths.add_file_name(out or crops), cutter as cut, writer as write, _stopped(summary, sources):
+        for answer in progress(answers, "predicting"):
+            mine = filters.apply_filter(predictor.task, answer, wish)
+            summary.add(mine.outcome, sources.live)
+            write(mine if measured is None else filters.apply_filter(predictor.task, answer, measured))
+            cut(mine)
     return summary
 
 
-def _require_none(options: Mapping[str, bool]) -> None:
+@contextmanager
+def _stopped(summary: Predicted, sources: Sources) -> Iterator[None]:
+    """What was predicted of a camera is kept when Ctrl-C ends it."""
+    from sightline.console import say
+
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not sources.live:
+            raise
+        say(f"Stopped after {summary.total} frames.")
+
+
+def _require_none(options: Mapping[str, Any]) -> None:
     """Refuse options that a cluster does not take."""
     from sightline.errors import UsageError
 

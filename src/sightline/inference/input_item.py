@@ -90,6 +90,11 @@ class Input:
         return f"{self.name}{ending}" if part else str(PurePosixPath(self.name).with_suffix(ending))
 
     @property
+    def folder(self) -> str:
+        """The folder of its file; "" in memory."""
+        return str(PurePosixPath(self.id).parent) if "/" in self.id or self.id != self.name else ""
+
+    @property
     def held(self) -> int:
         """Bytes that wait with it."""
         return self.pixels.array.nbytes if isinstance(self.pixels, Arrays) else 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -114,6 +115,19 @@ class Sources:
         """The images and videos that are files."""
         items = (item.source if isinstance(item, _Film) else item for item in self._items)
         return [item for item in items if isinstance(item, Path)]
+
+    @property
+    def sequences(self) -> int:
+        """Videos, and folders of images, each of which may be a sequence of frames."""
+        images = [item for item in self._items if not isinstance(item, _Film)]
+        folders = {item.parent if isinstance(item, Path) else None for item in images}
+        return len(folders) + len(self._items) - len(images)
+
+    def sort_frames(self) -> None:
+        """Order the images of each folder as frames are numbered: frame_2 before frame_10."""
+        files = sorted((item for item in self._items if isinstance(item, Path)), key=_frame_key)
+        ordered = iter(files)
+        self._items = [next(ordered) if isinstance(item, Path) else item for item in self._items]
 
     def name(self, file: Path) -> str:
         """Path of a file below `root`."""
@@ -294,6 +308,12 @@ class Sources:
         say(f"{words} left out ({self._listed()}).")
         if any(e in video.EXTENSIONS for e in self.left_out):
             say("Videos among them can be read with the extra 'video': pip install 'sightline[video]'")
+
+
+def _frame_key(path: Path) -> tuple[str, list[tuple[int, str]]]:
+    """Folder of a file, and its name with numbers by their value."""
+    parts = re.findall(r"\d+|\D+", path.name)
+    return str(path.parent), [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
 
 
 def _plain(path: Path) -> Path:

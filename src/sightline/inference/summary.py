@@ -28,6 +28,7 @@ class Predicted:
         left_out: Files in folders that were left out for their ending, counted by it.
         hidden: Files and folders that were left out as hidden, or left behind by a system or program.
         without: Images in which no object was found; None where objects are not looked for.
+        counts: What crossed the lines and was in the zones of each film.
     """
 
     total: int = 0
@@ -38,6 +39,7 @@ class Predicted:
     left_out: dict[str, int] = field(default_factory=dict)
     hidden: int = 0
     without: int | None = None
+    counts: list[Row] = field(default_factory=list)
 
     @property
     def exit_code(self) -> int:
@@ -75,6 +77,8 @@ class Predicted:
             "out": None if self.out is None else str(self.out),
             "rows": self.rows,
         }
+        if self.counts:
+            document["counts"] = self.counts
         return document if self.without is None else {**document, "without_objects": self.without}
 
     def figures(self) -> list[Figure]:
@@ -87,6 +91,11 @@ class Predicted:
             note += f"; nothing was found in {self.without} of them" if self.without else ""
             rows = [[row.get(c, "") for c in columns] for row in self.shown]
             items.append(Table("Predictions", columns, rows, note))
+        for what in ("line", "zone"):
+            counts = [row for row in self.counts if row["where"].startswith(what)]
+            if counts:
+                names = [name.replace("_", " ") for name in counts[0]]
+                items.append(Table(f"Counts of each {what}", names, [list(row.values()) for row in counts]))
         if self.errors:
             items.append(Table("Not read", ["file", "reason"], self.errors))
         return items

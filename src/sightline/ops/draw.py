@@ -123,6 +123,26 @@ def paths(image: NDArray[np.uint8], lines: Iterable[tuple[NDArray[np.float64], C
     return np.array(drawn)
 
 
+def tags(
+    image: NDArray[np.uint8], words: Iterable[tuple[tuple[float, float], str, Color]]
+) -> NDArray[np.uint8]:
+    """Write words beside points on a copy of an image.
+
+    Args:
+        image: (H, W, C) uint8, C is 1 or 3; not changed.
+        words: x and y in pixels, the words, and their color.
+
+    Returns:
+        (H, W, 3) uint8, a new array.
+    """
+    drawn = Image.fromarray(np.array(np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image))
+    thick = max(2, round(2 * max(image.shape[:2]) / _SIDE))
+    for (x, y), text, color in words:
+        left, top = (int(min(max(v, 0), side - 1)) for v, side in zip((x, y), drawn.size, strict=True))
+        _tag(drawn, (left, top, left, top), text, color, thick)
+    return np.array(drawn)
+
+
 def _outside(box: NDArray[np.float64], thick: int, size: Sequence[int]) -> Edges:
     """Outer edge of a box's line in whole pixels, clipped to the image, at least one line wide."""
     height, width = size

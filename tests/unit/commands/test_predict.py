@@ -365,7 +365,7 @@ def test_forms_are_told_by_the_ending_or_by_name(run: Callable[..., Any], tmp_pa
     photos(tmp_path / "p", 5)
     run("p", out=Path("table.txt"), to="csv")
     assert rows(tmp_path / "table.txt")
-    with pytest.raises(UsageError, match=r"\.csv, \.jsonl or \.json"):
+    with pytest.raises(UsageError, match=r"\.json, \.csv, \.mp4, \.jsonl, \.txt"):
         run("p", out=Path("table.xlsx"))
     with pytest.raises(UsageError, match="--out"):
         run("p", to="csv")

@@ -16,7 +16,8 @@ from sightline.core.targets.base import Index, Synthetic, Targets, rarest_class
 from sightline.core.targets.bitmaps import CroppedMasks
 
 _FLAGS = ("crowd", "difficult")
-_TYPES = {"labels": torch.int64, "crowd": torch.bool, "difficult": torch.bool, "visibility": torch.int8}
+_WHOLE = dict.fromkeys(("labels", "ids"), torch.int64)
+_TYPES = {**_WHOLE, **dict.fromkeys(_FLAGS, torch.bool), "visibility": torch.int8}
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +35,7 @@ class Instances(Targets):
         crowd: (M,) bool whether a box stands for a group (COCO), or None: none does.
         difficult: (M,) bool whether an object may be missed (VOC), or None: none may.
         masks: The pixels of each of the M objects, or None where only boxes are known.
+        ids: (M,) int64 identity of each over the frames of a film, from 1; None if not tracked.
     """
 
     counts: Tensor
@@ -45,6 +47,7 @@ class Instances(Targets):
     crowd: Tensor | None = None
     difficult: Tensor | None = None
     masks: CroppedMasks | None = None
+    ids: Tensor | None = None
     kind = "instances"
     needs = "boxes around objects"
     located = True
@@ -233,16 +236,12 @@ class Instances(Targets):
         return replace(self, scores=None)
 
     def arrays(self, i: int) -> dict[str, Any]:
-        """ "size", "boxes", "labels", "scores" and "parts" (of masks) of image i."""
+        """ "size", "boxes", "labels", "scores", "parts" (of masks) and "ids" of image i."""
         objects = self[i]
-        scores = None if objects.scores is None else objects.scores.numpy()
-        return {
-            "size": tuple(objects.sizes[0].tolist()),
-            "boxes": objects.boxes.numpy(),
-            "labels": objects.labels.numpy(),
-            "scores": scores,
-            "parts": list(objects.masks or ()),
-        }
+        names = ("boxes", "labels", "scores", "ids")
+        values = {name: getattr(objects, name) for name in names}
+        whole = {"size": tuple(objects.sizes[0].tolist()), "parts": list(objects.masks or ())}
+        return whole | {name: None if value is None else value.numpy() for name, value in values.items()}
 
     @classmethod
     def synthetic(cls, n: int, size: int, seed: int) -> Synthetic:

@@ -25,8 +25,11 @@ def forms() -> dict[str, type[Writer]]:
 
 
 @contextmanager
-def open_writer(form: str, context: WriterContext) -> Iterator[Callable[[Answer], None]]:
-    """Open the writer of an output format, or of a data set format with this name."""
+def open_writer(form: str | None, context: WriterContext) -> Iterator[Callable[[Answer], None]]:
+    """Open the writer of an output format, or of a data set format with this name; None writes nothing."""
+    if form is None:
+        yield lambda answer: None
+        return
     listed = forms().get(form)
     writer = DatasetWriter(context, form) if listed is None else listed(context)
     try:
@@ -58,8 +61,8 @@ def form_of(out: Path | None, to: str | None, kind: Kind) -> str | None:
     form = to or endings.get("" if out.is_dir() else out.suffix)
     if form is None:
         raise UsageError(
-            f"--out must end in .csv, .jsonl or .json, or be a folder for images. Received '{out}'. "
-            f"--to says otherwise: {', '.join(writers)}."
+            f"--out must end in {', '.join(filter(None, endings))}, or be a folder for images. "
+            f"Received '{out}'. --to says otherwise: {', '.join(writers)}."
         )
     if form not in writers:
         formats = written_formats()

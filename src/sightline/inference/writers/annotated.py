@@ -11,7 +11,7 @@ from sightline.data.io.video_writer import VideoWriter
 from sightline.errors import UnreadableImage
 from sightline.inference.output_paths import Places
 from sightline.inference.sources import Answer
-from sightline.inference.writers.context import Writer, WriterContext
+from sightline.inference.writers.context import Writer, WriterContext, drawn_on
 
 
 class AnnotatedWriter(Writer):
@@ -32,11 +32,10 @@ class AnnotatedWriter(Writer):
         if outcome.error:
             return
         try:
-            image = item.full()
+            drawn = drawn_on(self.context, answer)
         except UnreadableImage as error:  # read by windows, and too large as a whole
             say(f"{item.id}: no image was drawn, it {error.detail}.")
             return
-        drawn = self.context.kind.drawn(image, outcome.prediction, outcome.row, self.context.names)
         if item.film is None:
             self._places.file(item.name, ".png").write_bytes(encode_png(drawn))
             return

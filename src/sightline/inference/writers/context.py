@@ -5,14 +5,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import ClassVar, Literal, TextIO
+
+import numpy as np
 
 from sightline.core.dataset import Classes
 from sightline.errors import UsageError
 from sightline.inference.presenters import Kind
 from sightline.inference.sources import Answer, Sources
+from sightline.inference.tracking import FilmTracking, TrackOptions
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,8 @@ class WriterContext:
         ids: Id of each class as annotated.
         sources: What is predicted.
         model: What predicts, in words.
+        options: Options of tracking.
+        tracking: What gives objects their identities, or None.
     """
 
     out: Path
@@ -34,6 +39,8 @@ class WriterContext:
     ids: Sequence[int]
     sources: Sources
     model: str
+    options: TrackOptions = field(default_factory=TrackOptions)
+    tracking: FilmTracking | None = None
 
     @property
     def classes(self) -> Classes:
@@ -75,6 +82,18 @@ class Writer(ABC):
     def abort(self) -> None:
         """Stop after an interrupted prediction; written content stays."""
         self.close()
+
+
+def drawn_on(context: WriterContext, answer: Answer) -> np.ndarray:
+    """(H, W, 3) image with its prediction drawn on it.
+
+    Raises:
+        UnreadableImage: If it was read by windows, and is too large as a whole.
+    """
+    image, outcome = answer.input.full(), answer.outcome
+    if context.tracking is not None:
+        image = context.tracking.overlay(image)
+    return context.kind.drawn(image, outcome.prediction, outcome.row, context.names)
 
 
 def text_file(out: Path) -> TextIO:

@@ -14,7 +14,7 @@ from ...core.targets._sampled import Map, visible_window
 from ...core.targets._windows import Window, distinct
 from ...ops import rle
 from ...ops.draw import boxes as draw_boxes
-from ...ops.draw import enlarged
+from ...ops.draw import color_of, enlarged
 from ..rows import Row
 from .base import Image, Outputs, Rule, Settings, TargetArrays, way_back
 
@@ -39,6 +39,7 @@ class InstanceArrays(TargetArrays):
         labels: (M,) int64 class of each.
         scores: (M,) float32 in [0, 1], or None for an annotation.
         parts: Masks of the M objects, each x, y and the (h, w) uint8 that it lies in; none for boxes only.
+        ids: (M,) int64 identity of each over the frames of a film, from 1; None if not tracked.
     """
 
     size: tuple[int, int]
@@ -46,6 +47,7 @@ class InstanceArrays(TargetArrays):
     labels: NDArray[np.int64]
     scores: NDArray[np.float32] | None
     parts: list[Part] = field(default_factory=list)
+    ids: NDArray[np.int64] | None = None
     kind = "instances"
     located = True
     objects = True
@@ -103,8 +105,9 @@ class InstanceArrays(TargetArrays):
         """Some of the objects: (R,) indices, or an (M,) mask."""
         chosen = np.arange(len(self.labels))[rows]
         parts = [self.parts[i] for i in chosen] if self.parts else []
-        scores = None if self.scores is None else self.scores[chosen]
-        return replace(self, boxes=self.boxes[chosen], labels=self.labels[chosen], scores=scores, parts=parts)
+        scores, ids = (None if v is None else v[chosen] for v in (self.scores, self.ids))
+        boxes, labels = self.boxes[chosen], self.labels[chosen]
+        return replace(self, boxes=boxes, labels=labels, scores=scores, parts=parts, ids=ids)
 
     def least(self, score: float | NDArray[np.float32]) -> Self:
         """Objects with at least this score: one threshold for all, or (K,) for each class."""
@@ -114,24 +117,30 @@ class InstanceArrays(TargetArrays):
         return self.at(self.scores >= (each[self.labels] if each.ndim else each))
 
     def record(self, names: Sequence[str], outputs: Sequence[str] = ()) -> Row:
-        """Number of objects, how many of each class, and the highest confidence (of an annotation 1)."""
+        """Number of objects, how many of each class, the highest confidence (of an annotation 1), and the
+        identities of tracked ones.
+        """
         del outputs
         counts = np.bincount(self.labels, minlength=len(names)).tolist()
         words = ", ".join(f"{n} {name}" for n, name in zip(counts, names, strict=True) if n)
         best = 1.0 if self.scores is None else max(self.scores.tolist(), default=0.0)
         top = round(best, 6) if len(self.labels) else 0.0
-        return {"objects": len(self.labels), "found": words or "nothing", "max_confidence": top}
+        row: Row = {"objects": len(self.labels), "found": words or "nothing", "max_confidence": top}
+        return row if self.ids is None else {**row, "ids": " ".join(map(str, sorted(self.ids.tolist())))}
 
     def details(self, names: Sequence[str]) -> Row:
-        """One row for each object: class, score (None for an annotation), and corners in pixels to a
-        thousandth.
+        """One row for each object: identity if tracked, class, score (None for an annotation), and corners in
+        pixels to a thousandth.
         """
         scores = (
             itertools.repeat(None) if self.scores is None else (round(s, 5) for s in self.scores.tolist())
         )
         each = zip(self.labels.tolist(), scores, self.boxes.tolist(), strict=False)
         rows = ((names[k], score, *(round(v, 3) for v in box)) for k, score, box in each)
-        return {"boxes": [dict(zip(OBJECT, row, strict=True)) for row in rows]}
+        entries = [dict(zip(OBJECT, row, strict=True)) for row in rows]
+        if self.ids is not None:
+            entries = [{"id": k, **entry} for k, entry in zip(self.ids.tolist(), entries, strict=True)]
+        return {"boxes": entries}
 
     def codes(self) -> Row:
         """COCO's RLE of the mask of each object: {"size": [h, w], "counts": text}."""
@@ -140,7 +149,7 @@ class InstanceArrays(TargetArrays):
     @classmethod
     def columns(cls, row: Row) -> list[str]:
         """Columns of an object, after the image's path."""
-        return [*_where(row), *OBJECT]
+        return [*_where(row), *(["id"] if "ids" in row else []), *OBJECT]
 
     def table(self, row: Row, names: Sequence[str]) -> list[Row]:
         """One row for each object."""
@@ -155,7 +164,18 @@ class InstanceArrays(TargetArrays):
         """Draw boxes on an image that is large enough for their labels."""
         del row
         large, factor = enlarged(image)
+        if self.ids is not None:
+            return replace(self, boxes=factor * self.boxes).with_ids(large, names)
         return draw_boxes(large, factor * self.boxes, self.labels, self.scores, names)
+
+    def with_ids(self, image: Image, names: Sequence[str]) -> Image:
+        """Boxes in the colors of their identities, with identity and class."""
+        if self.ids is None:
+            raise ValueError("The objects have no identities.")
+        ids, classes = self.ids.tolist(), self.labels.tolist()
+        tags = [f"{k} {names[c]}" if len(names) > 1 else str(k) for k, c in zip(ids, classes, strict=True)]
+        colors = [color_of(k - 1) for k in ids] or [color_of(0)]
+        return draw_boxes(image, self.boxes, np.arange(len(ids)), None, tags, colors)
 
     @classmethod
     def join_tiles(cls, parts: Sequence[Self], tiles: Sequence[Window], size: tuple[int, int]) -> Self:

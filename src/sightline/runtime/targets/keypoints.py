@@ -103,6 +103,8 @@ class KeypointArrays(InstanceArrays):
     def draw(self, image: Image, names: Sequence[str], most: int | None = None) -> Image:
         """Points and limbs; boxes too where there are several objects."""
         drawn = draw_points(image, self.points, self.visibility, self.skeleton.limbs, self._colors())
+        if self.ids is not None:
+            return self.with_ids(drawn, names)
         if len(self.labels) < 2:
             return drawn
         return draw_boxes(drawn, self.boxes, self.labels, self.scores, names if most is None else None)
@@ -151,7 +153,7 @@ class KeypointArrays(InstanceArrays):
         return whole.at(distinct(whole.boxes, whole.labels, whole.scores, tile, tiles))
 
 
-SUMMARY = ("objects", "found", "max_confidence")
+SUMMARY = ("objects", "found", "max_confidence", "ids")
 _PLACE = ("path", "seconds")
 _JOINED = ("labels", "scores", "visibility", "point_scores")
 

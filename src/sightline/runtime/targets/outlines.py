@@ -59,8 +59,10 @@ class OutlineArrays(InstanceArrays):
         return super().annotate(self._tinted(image), row, names)
 
     def _tinted(self, image: Image) -> Image:
-        """Draw the masks on (H, W, C) uint8, each object in its own color."""
-        return draw_masks(image, self.parts, np.arange(len(self.parts)))
+        """Draw the masks on (H, W, C) uint8, each object in its own color, tracked ones in that of their
+        identity.
+        """
+        return draw_masks(image, self.parts, np.arange(len(self.parts)) if self.ids is None else self.ids - 1)
 
 
 def cut_out(

@@ -1,0 +1,105 @@
+"""Writer of tracks as the MOT Challenge reads them: one text file for each film."""
+
+from __future__ import annotations
+
+import re
+from typing import TextIO
+
+import numpy as np
+
+from sightline.console import say
+from sightline.errors import UsageError
+from sightline.inference.output_paths import Places
+from sightline.inference.sources import Answer
+from sightline.inference.writers.context import Writer, WriterContext, text_file
+from sightline.ops.boxes import to_xywh
+
+
+class MotWriter(Writer):
+    """Lines `frame,id,left,top,width,height,score,-1,-1,-1`, frames counted from 1.
+
+    Gaps of a track up to `--fill` frames are filled along straight lines, with score -1, when it is
+    seen again; these lines follow those of later frames.
+    """
+
+    name, ending, holds = "motchallenge", ".txt", "objects"
+
+    def __init__(self, context: WriterContext) -> None:
+        super().__init__(context)
+        if context.tracking is None:
+            raise UsageError("--to motchallenge holds tracks: give --track too.")
+        if context.out.suffix and context.sources.sequences > 1:
+            raise UsageError(
+                f"{context.out} holds one film, and {context.sources.sequences} are given. Write a "
+                "folder with a file for each: --out tracks/ --to motchallenge."
+            )
+        self._places = None if context.out.suffix else Places(context.out, context.sources)
+        self._stream: TextIO | None = None
+        self._sequence: object = None
+        self._frame = self._rows = self._filled = 0
+        self._last: dict[int, tuple[int, np.ndarray]] = {}
+        if len(context.names) > 1:
+            say("The format 'motchallenge' has no place for classes; .csv and .jsonl have.")
+
+    def write(self, answer: Answer) -> None:
+        """Write the objects of one frame."""
+        item, outcome = answer.input, answer.outcome
+        sequence = item.film if item.film is not None else item.folder
+        if self._stream is None or (sequence is not self._sequence and sequence != self._sequence):
+            self._begin(answer, sequence)
+        part = re.search(r"#(\d{6,})$", item.name)
+        self._frame = int(part[1]) + 1 if part and item.film is not None else self._frame + 1
+        if outcome.error:
+            return
+        objects = outcome.prediction
+        places = to_xywh(objects.boxes.double()).numpy()
+        for k, place, score in zip(objects.ids.tolist(), places, objects.scores.tolist(), strict=True):
+            self._line(self._frame, k, place, f"{score:.5f}")
+            self._fill(k, place)
+            self._last[k] = self._frame, place
+        self._forget()
+
+    def _begin(self, answer: Answer, sequence: object) -> None:
+        """Open the file of a film."""
+        if self._stream is not None:
+            self._stream.close()
+        item = answer.input
+        name = item.film.name if item.film is not None else item.folder
+        if item.film is not None and not item.film.live:
+            name = re.sub(r"#\d{6,}$", "", item.name)
+        elif item.film is not None:
+            name = re.sub(r"[^\w.-]+", "-", name)
+        file = self._places.file(name or "frames", ".txt") if self._places else self.context.out
+        self._stream, self._sequence, self._frame, self._last = text_file(file), sequence, 0, {}
+
+    def _line(self, frame: int, number: int, place: np.ndarray, score: str) -> None:
+        assert self._stream is not None
+        numbers = ",".join(f"{v:.3f}" for v in place)
+        self._stream.write(f"{frame},{number},{numbers},{score},-1,-1,-1\n")
+        self._rows += 1
+
+    def _fill(self, number: int, place: np.ndarray) -> None:
+        """Write the frames in which a track that is back was not seen."""
+        before, first = self._last.get(number, (self._frame, place))
+        gap = self._frame - before
+        if not 1 < gap <= self.context.options.fill + 1:
+            return
+        for step in range(1, gap):
+            self._line(before + step, number, first + step / gap * (place - first), "-1")
+            self._filled += 1
+
+    def _forget(self) -> None:
+        """Tracks that can be filled no more are forgotten."""
+        self._last = {
+            k: entry for k, entry in self._last.items() if self._frame - entry[0] <= self.context.options.fill
+        }
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._stream is not None:
+            self._stream.close()
+        filled = f", {self._filled:,} of them filled in along straight lines" if self._filled else ""
+        say(f"{self.context.out}: {self._rows:,} boxes of tracks{filled}.")
+
+
+WRITER = MotWriter
