@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from benchmarks.track_metrics import random_pair
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,6 +23,7 @@ from sightline.core.targets.label import ClassLabels
 from sightline.core.targets.masks import IGNORE_INDEX, SemanticMasks
 from sightline.core.targets.number import RegressionValues
 from sightline.core.targets.outlines import InstanceMasks
+from sightline.core.targets.tracks import Tracks
 from sightline.metrics import METRICS
 from sightline.metrics.intervals import score, under
 
@@ -43,6 +45,10 @@ def answers(kind: str, n: int, seed: int = 0) -> tuple[Any, Any]:
         return outlines(n, rng)
     if kind == "masks":
         return maps(n, rng)
+    if kind == "tracks":
+        pairs = [random_pair(seed) for seed in range(10 * seed, 10 * seed + n)]
+        prediction, target = (Tracks.cat([pair[k] for pair in pairs]) for k in (0, 1))
+        return prediction, target
     if kind == "keypoints":
         return poses(n, rng)
     if kind == "number":

@@ -108,6 +108,7 @@ class MetricCard:
             out whole units: those that the statistics name, else the groups of the data.
         paired: Whether each prediction is compared with the target of its own image. Else all predictions are
             compared with all targets, of which there may be another number.
+        least_units: Independent units below which no interval is given.
     """
 
     name: str
@@ -119,6 +120,7 @@ class MetricCard:
     percent: bool = False
     unit: Literal["image", "sequence", "case", "pair", "identity"] = "image"
     paired: bool = True
+    least_units: int = 1
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from scipy.stats import binom, norm, t
 from sightline.core.metric import Metric, Statistics
 from sightline.core.report import Score
 from sightline.metrics.functional.weighted import size
-from sightline.metrics.intervals import jackknife, left_out, under, units_of
+from sightline.metrics.intervals import jackknife, left_out, too_few, under, units_of
 
 Array = np.ndarray
 
@@ -65,6 +65,10 @@ def paired(
     if not metric.card.paired:
         return _unpaired(metric, stats_a, stats_b, seed)
     units = units_of(stats_a, groups, metric.card)
+    if int(units.max()) + 1 < metric.card.least_units:
+        value = metric.compute_from(stats_a) - metric.compute_from(stats_b)
+        method = too_few(metric.card)
+        return Paired(Score(value, math.nan, math.nan, int(units.max()) + 1, method), math.nan, method)
     if metric.card.is_proportion and int(units.max()) + 1 == len(units):
         return _mcnemar(metric, stats_a, stats_b)
     return _jackknife(metric, stats_a, stats_b, units, "" if groups is None else " over groups", seed)

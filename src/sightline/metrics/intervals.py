@@ -71,11 +71,9 @@ def score(
         return _unpaired(metric, stats, level, seed)
     units = units_of(stats, groups, metric.card)
     value, count = metric.compute_from(stats), int(units.max()) + 1
-    if metric.card.is_proportion and count == len(units):
-        low, high = exact(round(value * count), count, level)
-        return Score(value, low, high, count, "exact binomial (mid-P)")
-    if isinstance(metric, Weighted) and count > 1 and (own_interval := metric.interval(stats, units, level)):
-        return Score(value, min(own_interval[0], value), max(own_interval[1], value), count, "noise removed")
+    other = _without_jackknife(metric, stats, units, value, level)
+    if other is not None:
+        return other
     error, blocks = jackknife(lambda w: under(metric, stats, w), units, seed)
     what = f"jackknife{_over(metric.card, groups)}"
     if not math.isfinite(value) or not math.isfinite(error):
@@ -101,6 +99,26 @@ def score(
         low, high = (best - far, best - near) if metric.card.higher_is_better else (best + near, best + far)
         return Score(value, low, high, count, f"{what}, log scale")
     return Score(value, value - quantile * error, value + quantile * error, count, what)
+
+
+def _without_jackknife(
+    metric: Metric, stats: Statistics, units: Array, value: float, level: float
+) -> Score | None:
+    """The score where its interval is exact, the metric's own, or none because of too few units."""
+    count = int(units.max()) + 1
+    if count < metric.card.least_units:
+        return Score(value, math.nan, math.nan, count, too_few(metric.card))
+    if metric.card.is_proportion and count == len(units):
+        low, high = exact(round(value * count), count, level)
+        return Score(value, low, high, count, "exact binomial (mid-P)")
+    if isinstance(metric, Weighted) and count > 1 and (own_interval := metric.interval(stats, units, level)):
+        return Score(value, min(own_interval[0], value), max(own_interval[1], value), count, "noise removed")
+    return None
+
+
+def too_few(card: MetricCard) -> str:
+    """Reason why there is no interval, as the name of its method."""
+    return f"none: fewer than {card.least_units} independent items"
 
 
 def _rise(metric: Weighted, stats: Statistics, units: Array, seed: int) -> float:

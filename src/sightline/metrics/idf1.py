@@ -1,0 +1,60 @@
+"""IDF1: F1 of boxes of the right identity."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from sightline.core.card import MetricCard
+from sightline.core.metric import Evaluation, Statistics
+from sightline.metrics.functional.tracks import MATCH, Overlaps, assign_tracks, overlaps
+from sightline.metrics.functional.weighted import Array, Weighted
+
+
+class Idf1(Weighted):
+    """F1 of boxes that overlap by IoU 0.5, under the best assignment of the tracks of each sequence.
+
+    Source: Ristani et al., Performance Measures and a Data Set for Multi-Target, Multi-Camera Tracking,
+    ECCV Workshops 2016.
+    """
+
+    card = MetricCard(
+        name="IDF1",
+        summary="F1 of boxes of the right identity, at IoU 0.5 (Ristani et al. 2016)",
+        higher_is_better=True,
+        best=1.0,
+        target_types=("tracks",),
+        least_units=5,
+    )
+    scale = "share"
+
+    def sample_statistics(self, prediction: Any, target: Any) -> Statistics:
+        """Of each sequence (N,): {"IDTP", "boxes"}, the latter on both sides."""
+        return self.from_evaluation(Evaluation(prediction, target))
+
+    def from_evaluation(self, evaluation: Evaluation) -> Statistics:
+        """See `sample_statistics`."""
+        return evaluation.once("identity", lambda: _statistics(overlaps(evaluation)))
+
+    def values(self, stats: Statistics, weights: Array) -> Array:
+        """See `Weighted.values`."""
+        return np.asarray(2 * (weights @ stats["IDTP"]) / (weights @ stats["boxes"]))
+
+
+def _statistics(o: Overlaps) -> Statistics:
+    n = o.sequences
+    sure = o.at(o.iou >= MATCH)
+    tracks = sure.tracks
+    columns = int(o.prediction.count.sum()) + 1
+    key, first, counts = np.unique(
+        tracks[:, 0] * columns + tracks[:, 1], return_index=True, return_counts=True
+    )
+    chosen = assign_tracks(key // columns, key % columns, counts.astype(float))
+    sequence = o.target.sequence[sure.t[first[chosen]]]
+    boxes = sum(np.bincount(side.sequence, minlength=n) for side in (o.target, o.prediction))
+    right = np.bincount(sequence, counts[chosen], minlength=n)
+    return {"IDTP": np.asarray(right, dtype=float), "boxes": np.asarray(boxes, dtype=float)}
+
+
+METRIC = Idf1
