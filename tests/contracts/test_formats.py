@@ -36,7 +36,7 @@ WRITING = [
     if FORMATS.load(name).CARD.writes
 ]
 
-POINTS_ONLY = ("deeplabcut", "label-studio")
+POINTS_ONLY = ("deeplabcut", "keypoint-table", "label-studio")
 """Formats that hold names and positions of keypoints, and no boxes, limbs or sigmas."""
 
 

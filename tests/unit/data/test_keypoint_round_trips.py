@@ -20,7 +20,7 @@ from sightline.data.open import open_data
 
 HEIGHT, WIDTH = 23, 57
 NAMES = ("snout", "leftear", "rightear", "tail base")
-CHAIN = ("deeplabcut", "coco", "yolo", "deeplabcut")
+CHAIN = ("deeplabcut", "coco", "yolo", "keypoint-table", "deeplabcut")
 
 
 def posed(points: np.ndarray, visibility: np.ndarray, people: int = 1) -> Dataset:
@@ -66,7 +66,7 @@ def test_hidden_points_stay_hidden_where_a_format_can_say_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = posed(np.full((2, 4, 2), 5.0) + np.arange(4)[:, None], np.array([[2, 1, 0, 2], [2, 2, 2, 2]]))
-    for format in ("coco", "yolo"):
+    for format in ("coco", "yolo", "keypoint-table"):
         back = written(data, format, tmp_path / format)
         assert back.targets_as(Keypoints).visibility.equal(data.targets_as(Keypoints).visibility)
     capsys.readouterr()

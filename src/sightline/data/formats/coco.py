@@ -178,7 +178,8 @@ def write(dataset: Dataset, folder: Path) -> Path:
     Raises:
         DataError: If the folder is not empty, the truth is no boxes, or some items have no split.
     """
-    classes = class_table(dataset, folder, CARD.name, ("areas", "crowd", "scores", "hidden"), kinds=OBJECTS)
+    holds = ("areas", "crowd", "scores", "hidden", "skeleton")
+    classes = class_table(dataset, folder, CARD.name, holds, kinds=OBJECTS)
     all_split(dataset)
     skeleton = dataset.targets.skeleton if isinstance(dataset.targets, Keypoints) else None
     kind = "instances" if skeleton is None else "keypoints"

@@ -184,7 +184,7 @@ def write(dataset: Dataset, folder: Path) -> Path:
     Raises:
         DataError: If the folder is not empty, the truth is no boxes, or some items have no split.
     """
-    classes = class_table(dataset, folder, CARD.name, ("hidden",), kinds=OBJECTS)
+    classes = class_table(dataset, folder, CARD.name, ("hidden", "skeleton"), kinds=OBJECTS)
     splits = [s for s in SPLITS if s in dataset.splits] if all_split(dataset) else []
     for item in items(dataset):
         for kind, ending, data in (

@@ -24,6 +24,7 @@ from sightline.data.io.pixels import Files
 from sightline.data.io.walk import walk
 from sightline.data.parsing.corners import Written, mistaken
 from sightline.data.parsing.findings import listed
+from sightline.data.parsing.frames import film_way
 from sightline.data.parsing.paths import Lookup
 from sightline.data.parsing.splits import name_of
 from sightline.errors import DataError, UnreadableImage
@@ -222,7 +223,7 @@ class InstanceBuilder:
         return (
             f"{source}: none of the {len(self.paths)} images that are annotated is there{first}. They were "
             f"looked for as written, and by the end of the path in any case below {self._lookup.top}. Put "
-            "them where the annotation says, or beside it in a folder images."
+            f"them where the annotation says, or beside it in a folder images.{film_way(self.root)}"
         )
 
     def _beside(self, source: Path) -> None:

@@ -29,6 +29,32 @@ def placed(xy: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.column_stack([xy, np.where(labeled, VISIBLE, MISSING)])
 
 
+def surrounding(
+    points: NDArray[np.float64], sizes: np.ndarray, given: np.ndarray
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """(M, 4) boxes around the labeled points of objects, with a margin and within their images; and which of
+    the objects have one point only, around which a square has the median side of the other boxes.
+
+    Args:
+        points: (M, J, 3) x and y in pixels, and visibility; of each object at least one point is labeled.
+        sizes: (M, 2) height and width of their images.
+        given: (K, 4) boxes of other objects.
+    """
+    labeled = (points[:, :, 2] > 0)[:, :, None]
+    low = np.where(labeled, points[:, :, :2], np.inf).min(1)
+    high = np.where(labeled, points[:, :, :2], -np.inf).max(1)
+    reach, limit = (high - low).max(1), sizes[:, ::-1]
+    sides = np.concatenate([(given[:, 2:] - given[:, :2]).max(1), (1 + 2 * MARGIN) * reach[reach > 0]])
+    side = np.median(sides) if len(sides) else _LONE_SIDE * limit.max(1)
+    grow = np.where(reach > 0, MARGIN * reach, side / 2)[:, None]
+    whole = np.hstack([low - grow, high + grow])
+    corners = whole.clip(0, np.tile(limit, 2))
+    # Points that lie outside of their image keep a box outside, which the check of boxes reports.
+    outside = (corners[:, 2:] <= corners[:, :2]).any(1)
+    corners[outside] = whole[outside]
+    return corners, reach == 0
+
+
 @dataclass
 class KeypointBuilder(InstanceBuilder):
     """Builder of images and objects with keypoints, before it is known which can be used.
@@ -104,27 +130,14 @@ class KeypointBuilder(InstanceBuilder):
         bare = np.isnan(raw).all(1) & present
         if not bare.any():
             return
-        unit = self._units(image, sizes)
+        unit = np.tile(self._units(image, sizes), 2)
         points = np.stack(self._points)[bare]
-        labeled = (points[:, :, 2] > 0)[:, :, None]
-        xy = points[:, :, :2] * unit[bare, None]
-        low = np.where(labeled, xy, np.inf).min(1)
-        high = np.where(labeled, xy, -np.inf).max(1)
-        reach = (high - low).max(1)
-        far = sizes[image][:, ::-1]
-        given = (raw * np.tile(unit, 2))[present & ~bare]
-        sides = np.concatenate([(given[:, 2:] - given[:, :2]).max(1), (1 + 2 * MARGIN) * reach[reach > 0]])
-        lone = np.median(sides) if len(sides) else _LONE_SIDE * far[bare].max(1)
-        grow = np.where(reach > 0, MARGIN * reach, lone / 2)[:, None]
-        limit = far[bare]
-        corners = np.hstack([(low - grow).clip(0, limit), (high + grow).clip(0, limit)])
-        # Points that lie outside of their image keep a box outside, which the check of boxes reports.
-        outside = (corners[:, 2:] <= corners[:, :2]).any(1)
-        corners[outside] = np.hstack([low - grow, high + grow])[outside]
-        raw[bare] = corners / np.tile(unit, 2)[bare]
+        points[:, :, :2] *= unit[bare, None, :2]
+        given = (raw * unit)[present & ~bare]
+        corners, lone = surrounding(points, sizes[image[bare]], given)
+        raw[bare] = corners / unit[bare]
         self._corners[:] = type(self._corners)("d", raw.ravel())
-        rows = np.flatnonzero(bare)
-        items = [self._where[row] for row in rows[reach == 0]]
+        items = [self._where[row] for row in np.flatnonzero(bare)[lone]]
         what = (
             "objects have one labeled point and no box; theirs is a square of the median side of the others"
         )

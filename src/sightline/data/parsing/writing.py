@@ -13,6 +13,7 @@ import torch
 
 from sightline.console import say
 from sightline.core.dataset import Classes, Dataset
+from sightline.core.skeleton import Skeleton
 from sightline.core.targets import target_type
 from sightline.core.targets.instances import Instances
 from sightline.core.targets.keypoints import Keypoints
@@ -91,7 +92,7 @@ def class_table(
         dataset: What is written.
         folder: Where.
         format: Name of the format, for messages.
-        holds: Which of scores, areas, crowd, difficult, groups and hidden (points) it can hold.
+        holds: Which of scores, areas, crowd, difficult, groups, hidden (points) and skeleton it can hold.
         kinds: Which kinds of targets it can hold: instances, outlines, keypoints.
         lost: What else it cannot hold of this data set, in words.
 
@@ -124,9 +125,8 @@ def class_table(
             and not (outlined and name == "areas" and _own_areas(dataset.targets_as(InstanceMasks)))
         ),
     ]
-    if isinstance(dataset.targets, Keypoints) and "hidden" not in holds:
-        hidden = int((dataset.targets.visibility == _HIDDEN).sum())
-        lost += [f"that {hidden:,} points are hidden (they become visible)"] * (hidden > 0)
+    if isinstance(dataset.targets, Keypoints):
+        lost += _lost_of_points(dataset.targets, holds)
     bare = sum(not part[2].any() for part in dataset.targets_as(InstanceMasks).bitmaps) if outlined else 0
     if bare:
         lost.append(f"{bare:,} objects of which no pixel is seen")
@@ -135,6 +135,20 @@ def class_table(
     if lost:
         say(f"The format '{format}' cannot hold {', '.join(lost)}; not written to {folder}.")
     return dataset.classes
+
+
+def _lost_of_points(targets: Keypoints, holds: Sequence[str]) -> list[str]:
+    """What a format cannot hold of keypoints, in words."""
+    hidden, skeleton = int((targets.visibility == _HIDDEN).sum()), targets.skeleton
+    lost = []
+    if hidden and "hidden" not in holds:
+        lost.append(f"that {hidden:,} points are hidden (they become visible)")
+    if "skeleton" in holds:
+        return lost
+    named = Skeleton.from_names(skeleton.names)
+    lost += ["limbs of the skeleton"] * bool(skeleton.limbs)
+    lost += ["sigmas of the skeleton"] * (skeleton.sigmas != named.sigmas)
+    return lost + ["pairs of left and right"] * (skeleton.pairs != named.pairs)
 
 
 def _own_areas(targets: InstanceMasks) -> bool:
