@@ -8,7 +8,7 @@ import hypothesis.extra.numpy as arrays
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from sightline.core.dataset import Classes, Dataset
@@ -40,7 +40,12 @@ def written(data: Dataset, format: str, folder: Path) -> Dataset:
     return back
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=10,
+    deadline=None,
+    phases=(Phase.explicit, Phase.generate),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(
     points=arrays.arrays(np.float64, (6, 4, 2), elements=st.floats(0, 22, width=32)),
     visibility=arrays.arrays(np.int8, (6, 4), elements=st.integers(0, 2)),

@@ -76,7 +76,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
 
 
 def write(dataset: Dataset, folder: Path) -> Path:
-    """Write keypoints.csv, with x, y and visibility of each point, box, class, split and group, and images/.
+    """Write keypoints.csv, with x, y and visibility of each point, box, class and split, and images/.
 
     Returns:
         What to open: the table.
@@ -92,14 +92,14 @@ def write(dataset: Dataset, folder: Path) -> Path:
     axes = [f"{name}_{axis}" for name in targets.skeleton.names for axis in ("x", "y", "visible")]
     with (folder / "keypoints.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["path", "class", *_CORNERS, *axes, *more])
+        writer.writerow(["path", "width", "height", "class", *_CORNERS, *axes, *more])
         for item in items(dataset):
             name = f"images/{item.stem}{item.ending}"
             (folder / name).write_bytes(item.data)
             group = "" if dataset.groups is None else str(dataset.groups[item.number])
             cells = {"split": item.split, "group": group}
             for row in _rows(item, classes, len(axes)):
-                writer.writerow([name, *row, *(cells[column] for column in more)])
+                writer.writerow([name, item.size[1], item.size[0], *row, *(cells[column] for column in more)])
     return folder / "keypoints.csv"
 
 

@@ -18,6 +18,7 @@ from sightline.data.parsing.instances import NAN, InstanceBuilder
 MARGIN = 0.15
 """Share of the longer side of the labeled points that a box reaches beyond them, on each side."""
 _LONE_SIDE = 0.1  # of the longer side of an image: side of a box around one point where no box is known
+_POINT = 1.0  # pixels of extent below which an object is a point
 MISSING, HIDDEN, VISIBLE = 0, 1, 2
 """Visibility of a point as COCO has it."""
 
@@ -33,7 +34,8 @@ def surrounding(
     points: NDArray[np.float64], sizes: np.ndarray, given: np.ndarray
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """(M, 4) boxes around the labeled points of objects, with a margin and within their images; and which of
-    the objects have one point only, around which a square has the median side of the other boxes.
+    the objects have one point only (or all within a pixel), around which a square has the median side of the
+    other boxes.
 
     Args:
         points: (M, J, 3) x and y in pixels, and visibility; of each object at least one point is labeled.
@@ -44,15 +46,15 @@ def surrounding(
     low = np.where(labeled, points[:, :, :2], np.inf).min(1)
     high = np.where(labeled, points[:, :, :2], -np.inf).max(1)
     reach, limit = (high - low).max(1), sizes[:, ::-1]
-    sides = np.concatenate([(given[:, 2:] - given[:, :2]).max(1), (1 + 2 * MARGIN) * reach[reach > 0]])
+    sides = np.concatenate([(given[:, 2:] - given[:, :2]).max(1), (1 + 2 * MARGIN) * reach[reach >= _POINT]])
     side = np.median(sides) if len(sides) else _LONE_SIDE * limit.max(1)
-    grow = np.where(reach > 0, MARGIN * reach, side / 2)[:, None]
+    grow = np.where(reach >= _POINT, MARGIN * reach, side / 2)[:, None]
     whole = np.hstack([low - grow, high + grow])
     corners = whole.clip(0, np.tile(limit, 2))
     # Points that lie outside of their image keep a box outside, which the check of boxes reports.
     outside = (corners[:, 2:] <= corners[:, :2]).any(1)
     corners[outside] = whole[outside]
-    return corners, reach == 0
+    return corners, reach < _POINT
 
 
 @dataclass

@@ -46,6 +46,7 @@ class PoseTable:
         splits: Of each, or "".
         groups: Of each, or "".
         frames: Whether `where` are numbers of frames.
+        sizes: (M, 2) height and width of the image of each, or None.
         shares: Whether points and boxes are shares of the width and height of their image.
         scored: Columns of confidence.
         messages: What was recognized.
@@ -61,6 +62,7 @@ class PoseTable:
     splits: Sequence[str] = ()
     groups: Sequence[str] = ()
     frames: bool = False
+    sizes: NDArray[np.float64] | None = None
     shares: bool = False
     scored: tuple[str, ...] = ()
     broken: list[str] = field(default_factory=list)
@@ -98,7 +100,8 @@ def gather(path: Path, split: str, table: PoseTable, into: KeypointBuilder, grou
         word = (table.splits[k] if table.splits else "").lower()
         unknown += [f"{path.name} line {table.lines[k]} ({word})"] * bool(word and word not in SPLIT_WORDS)
         place = frames[int(float(name))] if table.frames else file_beside(path.parent, names_of(name))
-        image = into.picture(place, SPLIT_WORDS.get(word, "") or split, again=True)
+        size = None if table.sizes is None else _whole(table.sizes[k])
+        image = into.picture(place, SPLIT_WORDS.get(word, "") or split, size, again=True)
         if image == len(groups):
             groups.append(table.groups[k] if table.groups else "")
         box = None if table.corners is None else table.corners[k]
@@ -143,6 +146,8 @@ def _wide(path: Path, table: Columns) -> PoseTable:
     columns, points, messages = points_of(path, table)
     where, framed = _images(path, table)
     corners = _values(path, table, columns.box) if columns.box else None
+    sized = {"height", "width"} <= {*table.names}
+    sizes = _values(path, table, ("height", "width")) if sized else None
     roles = {name: column_named(table, words, where) for name, words in
              (("class", _CLASSES), ("split", SPLITS), ("group", GROUPS))}  # fmt: skip
     given = {name: [] if column is None else table.column(column) for name, column in roles.items()}
@@ -152,7 +157,7 @@ def _wide(path: Path, table: Columns) -> PoseTable:
     scored = tuple(c for c in columns.scores if not all(map(is_missing, table.column(c))))
     return PoseTable(
         columns.names, table.column(where), table.lines, points, any(columns.visible), corners,
-        [v or _OBJECT for v in given["class"]], given["split"], given["group"], framed, scored=scored,
+        [v or _OBJECT for v in given["class"]], given["split"], given["group"], framed, sizes, scored=scored,
         messages=[f"{role}.", *messages],
     )  # fmt: skip
 
@@ -205,6 +210,12 @@ def _values(path: Path, table: Columns, names: Sequence[str]) -> NDArray[np.floa
         DataError: If a cell is no number.
     """
     cells = [cell for name in names for cell in table.column(name)]
+    try:  # coordinates have no marks between thousands, so that 1.234 is clear here
+        plain = [float("nan") if is_missing(cell) else float(cell) for cell in cells]
+    except ValueError:
+        plain = []
+    if plain:
+        return np.array(plain).reshape(len(names), -1).T
     read = numbers(cells, table.delimiter, f"{path}: the columns {', '.join(names[:4])}")
     if read is None and any(not is_missing(cell) for cell in cells):
         raise DataError(f"{path}: the columns {', '.join(names[:4])} hold something else than numbers.")
@@ -248,8 +259,17 @@ def _points(
     return points, [f"Visibility: {note}."]
 
 
+def _whole(size: NDArray[np.float64]) -> tuple[int, int] | None:
+    """Height and width of two numbers; None where they are not whole."""
+    return (int(size[0]), int(size[1])) if np.isfinite(size).all() and (size % 1 == 0).all() else None
+
+
 def _in_shares(table: PoseTable) -> None:
-    """Note whether coordinates are shares of the image: none is above 1, and some are fractions."""
+    """Note whether coordinates are shares of the image: none is above 1, and some are fractions. Tables with
+    the size of images, such as we write, count in pixels.
+    """
+    if table.sizes is not None:
+        return
     labeled = table.points[table.points[:, :, 2] > 0][:, :2]
     values = labeled if table.corners is None else np.concatenate([labeled.ravel(), table.corners.ravel()])
     values = values[np.isfinite(values)]
