@@ -123,7 +123,7 @@ def _files(root: Path, options: ReadOptions) -> list[Path]:
 
     def like(path: Path) -> bool:
         names = header(path)
-        pictured = any(Path(name).suffix.lower() in ALL_EXTENSIONS for name in names)
-        return not pictured and like_points(names, requested=requested)
+        shown = any(Path(name).suffix.lower() in ALL_EXTENSIONS for name in names)
+        return not shown and like_points(names, requested=requested)
 
     return annotation_files(root, SPLIT_WORDS, (".csv", ".tsv"), like)

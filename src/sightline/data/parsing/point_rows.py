@@ -101,7 +101,7 @@ def gather(path: Path, split: str, table: PoseTable, into: KeypointBuilder, grou
         unknown += [f"{path.name} line {table.lines[k]} ({word})"] * bool(word and word not in SPLIT_WORDS)
         place = frames[int(float(name))] if table.frames else file_beside(path.parent, names_of(name))
         size = None if table.sizes is None else _whole(table.sizes[k])
-        image = into.picture(place, SPLIT_WORDS.get(word, "") or split, size, again=True)
+        image = into.add_image(place, SPLIT_WORDS.get(word, "") or split, size, again=True)
         if image == len(groups):
             groups.append(table.groups[k] if table.groups else "")
         box = None if table.corners is None else table.corners[k]

@@ -12,14 +12,14 @@ from sightline.core.targets.keypoints import Keypoints
 from sightline.data.open import open_data
 from sightline.data.parsing.point_columns import like_points, point_columns
 from sightline.errors import DataError, SightlineError
-from tests.unit.data.box_samples import picture, problems
+from tests.unit.data.box_samples import problems, write_image
 from tests.unit.data.formats.test_keypoint_formats import rows
 
 
 def table(folder: Path, text: str, images: tuple[str, ...] = ("a.png", "b.png")) -> Path:
     """A table beside images of 40 x 30; its path."""
     for name in images:
-        picture(folder / name)
+        write_image(folder / name)
     path = folder / "points.csv"
     path.write_text(text)
     return path
