@@ -190,7 +190,7 @@ def check_prunable(task: str, folder: Path) -> None:
     model = build_model(toy)
     with torch.no_grad():
         for layer in model.modules():  # as if it had been trained: no channel like another
-            if isinstance(layer, torch.nn.BatchNorm2d):
+            if isinstance(layer, torch.nn.BatchNorm2d | torch.nn.BatchNorm3d):
                 for values in (layer.weight, layer.bias, layer.running_mean):
                     values.add_(0.1 * torch.randn(values.shape))  # type: ignore[union-attr, operator, arg-type]
     whole = sum(p.numel() for p in model.parameters())

@@ -74,7 +74,7 @@ def open_data(
         raise UsageError(f"--exif is apply or ignore. Received {exif!r}.")
     span = None if pixel_range is None else _span(pixel_range)
     near = None if data_dir is None else Path(home(str(data_dir)))
-    options = ReadOptions(target_type=target_type, target=target, exif=exif, data_dir=near)
+    options = ReadOptions(target_type=target_type, target=target, exif=exif, data_dir=near, input=input)
     source = home(str(data))
     if options.data_dir and not is_name(source) and not Path(source).exists():
         below = options.data_dir / source

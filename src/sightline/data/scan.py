@@ -16,8 +16,9 @@ import numpy as np
 from sightline.console import track
 from sightline.core.dataset import Dataset
 from sightline.core.inputs import Dtype
-from sightline.data.inputs import input_kind
-from sightline.data.inputs._kind import StoredShape, cover
+from sightline.data.inputs import input_kind, item_frames
+from sightline.data.inputs._kind import COVER_PLANES, StoredShape, cover
+from sightline.data.io.clips import ClipFiles
 from sightline.data.io.images import ImageFacts, probe
 from sightline.data.io.items import ItemFiles
 from sightline.data.io.levels import Span
@@ -27,6 +28,9 @@ from sightline.errors import UnreadableImage
 from sightline.ops.near_duplicates import SIDE, gray, thumbnails
 
 BLOCK = 2048
+SHORT_CLIP = 64
+"""A clip of up to so many frames is decoded whole, so that damage within it is found; of a longer one four
+frames are looked at."""
 
 
 @dataclass
@@ -51,6 +55,7 @@ class Scan:
         facts: What the header of each file says; None in memory and where unreadable.
         reasons: (N,) "" or the kind of trouble ("truncated").
         details: The trouble in a sentence, by index.
+        lost: (N,) share of the frames of a clip that cannot be decoded.
         near: (P, 2) pairs of near-duplicates, once the check has looked for them.
     """
 
@@ -68,6 +73,7 @@ class Scan:
     thumbs: np.ndarray
     facts: list[ImageFacts | None]
     reasons: np.ndarray
+    lost: np.ndarray
     details: dict[int, str] = field(default_factory=dict)
     near: np.ndarray | None = None
 
@@ -89,6 +95,7 @@ class Scan:
             thumbs=np.zeros((n, SIDE, SIDE), np.uint8),
             facts=[None] * n,
             reasons=np.full(n, "", dtype=object),
+            lost=np.zeros(n, np.float32),
         )
 
     def __len__(self) -> int:
@@ -215,7 +222,7 @@ def _widen(dataset: Dataset, result: Scan) -> None:
     """Room for the statistics of as many bands as the first readable item has."""
     for i in range(len(dataset)):
         try:
-            bands = input_kind(dataset.input).planes(dataset.pixels.read(i)).shape[-1]
+            bands = input_kind(dataset.input).planes(item_frames(dataset.pixels, i, 1)).shape[-1]
         except UnreadableImage:
             continue
         if bands not in (1, 3):
@@ -228,7 +235,10 @@ def _item(dataset: Dataset, i: int, result: Scan) -> None:
     pixels = dataset.pixels
     try:
         result.bytes[i] = pixels.digest(i)
-        stored = pixels.read_stored(i) if isinstance(pixels, ItemFiles) else pixels.read(i)
+        if isinstance(pixels, ClipFiles):
+            stored, result.depth[i], result.lost[i] = pixels.glance(i, COVER_PLANES, SHORT_CLIP)
+        else:
+            stored = pixels.read_stored(i) if isinstance(pixels, ItemFiles) else pixels.read(i)
     except UnreadableImage as error:
         result.reasons[i], result.details[i] = error.reason, error.detail
         return
@@ -242,7 +252,8 @@ def _item(dataset: Dataset, i: int, result: Scan) -> None:
     if bands != room and not (bands == 1 and room == 3):
         result.reasons[i], result.details[i] = "mismatched", f"has {bands} bands; the others have {room}"
         return
-    result.depth[i], result.height[i], result.width[i], result.channels[i] = planes.shape
+    depth, result.height[i], result.width[i], result.channels[i] = planes.shape
+    result.depth[i] = max(depth, result.depth[i])
     result.raw[i, :2] = float(stored.min()), float(stored.max())
     result.pixels[i] = _digest(stored)
     unit = planes.astype(np.float32) / 255 if planes.dtype == np.uint8 else planes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +19,9 @@ from sightline.data.scan import Scan
 from sightline.errors import UsageError
 from sightline.training.initial_weights import Start, takes_gray
 from sightline.training.recipe import Recipe
+
+_OTHER_SIDE = {"left": "right", "right": "left"}
+_SIDE = re.compile(r"(?<![a-z])(left|right)(?![a-z])", re.IGNORECASE)
 
 
 def choose_input(
@@ -60,6 +64,23 @@ def choose_input(
     gray = bool((scan.channels == 1).all()) and takes_gray(start, backbone)
     channels = bands if dtype == "float32" or bands > 3 else 1 if gray else 3
     return InputSpec(_image_size(scan, recipe, card), channels, dtype=dtype)
+
+
+def may_mirror(dataset: Dataset, scan: Scan) -> bool:
+    """Whether training may mirror left and right unless asked otherwise: color images and clips, but none
+    whose classes differ in a side."""
+    if dataset.input == IMAGE and (scan.channels == 1).all():
+        return False
+    return not sided_classes(dataset)
+
+
+def sided_classes(dataset: Dataset) -> list[str]:
+    """Classes of which a mirrored item is of another one: "swipe left" where "swipe right" is a class too."""
+    names = dataset.classes.names if dataset.classes is not None else ()
+    mirrored = {
+        re.sub(_SIDE, lambda side: _OTHER_SIDE[side[0].lower()], name.lower()): name for name in names
+    }
+    return sorted(name for name in names if mirrored.get(name.lower(), name) != name)
 
 
 def _image_size(scan: Scan, recipe: Recipe, card: ModelCard) -> tuple[int, int]:

@@ -38,9 +38,10 @@ class Teacher:
 
     @torch.no_grad()
     def teacher_outputs(self, images: Tensor) -> dict[str, Tensor]:
-        """Outputs of the teacher for (B, C, H, W) images, which are resized to its input size."""
+        """Outputs of the teacher for (B, C, H, W) images, which are resized to its input size;
+        clips are taken as they are."""
         height, width = self.model.settings["size"]
-        if images.shape[2:] != (height, width):
+        if images.ndim == 4 and images.shape[2:] != (height, width):
             images = images.float() / 255 if images.dtype == torch.uint8 else images
             images = F.interpolate(images, size=(height, width), mode="bilinear", antialias=True)
         return self.model(images)  # type: ignore[no-any-return]

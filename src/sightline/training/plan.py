@@ -29,7 +29,9 @@ from sightline.training.choose_input import (
     adapted_bands,
     choose_input,
     input_in_words,
+    may_mirror,
     shown_in_words,
+    sided_classes,
     with_range,
 )
 from sightline.training.effective import effective, refuse_idle
@@ -200,6 +202,11 @@ def _choose(
     task_options, start = choose_backbone(arguments, card.name, model_card, task_options, start)
     recipe = effective(trainer, _resolved(recipe_given, model_card, card, dataset, scan, arguments, start))
     notes = untrained(recipe, start, arguments)
+    if recipe_given.hflip in (None, "auto") and recipe.hflip == "no" and (sides := sided_classes(dataset)):
+        notes.append(
+            f"Nothing is mirrored in training: {' and '.join(map(repr, sides[:2]))} would become one another "
+            "(--hflip yes mirrors)."
+        )
     return _Choice(method, model_card, backbone, recipe, start, task_options, rest, notes)
 
 
@@ -355,7 +362,7 @@ def _resolved(
     if filled.hflip == "yes" and mirrors is False:
         raise UsageError(f"--hflip yes cannot be: {dataset.targets.mirror_reason}.")
     if filled.hflip == "auto":
-        mirrored = not (scan.channels == 1).all() if mirrors is None else mirrors
+        mirrored = may_mirror(dataset, scan) if mirrors is None else mirrors
         filled = replace(filled, hflip="yes" if mirrored else "no")
     return filled
 

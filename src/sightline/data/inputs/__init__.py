@@ -8,7 +8,8 @@ import numpy as np
 
 from sightline.core.folder import Folder
 from sightline.core.sample import IMAGE
-from sightline.data.inputs._kind import cover, displayed
+from sightline.data.inputs._kind import COVER_PLANES, cover, displayed
+from sightline.data.io.clips import ClipFiles
 from sightline.data.io.items import ItemFiles, scaled_item
 from sightline.data.io.levels import Span
 from sightline.data.io.pixels import read_image
@@ -42,13 +43,22 @@ def view_item(pixels: Pixels, i: int, spec: InputSpec, resize: ResizeMode) -> np
     if spec.is_plain:
         height, width = spec.spatial_shape
         return read_image(pixels, i, (height, width), resize, spec.channels)
-    return input_kind(spec.kind).view(pixels.read(i), spec, resize)
+    return input_kind(spec.kind).view(item_frames(pixels, i, spec.frames), spec, resize)
+
+
+def item_frames(pixels: Pixels, i: int, count: int | None) -> np.ndarray:
+    """Item i, the channels last; of a clip on disk `count` frames, evenly spread in time.
+
+    Raises:
+        UnreadableImage: If it cannot be decoded.
+    """
+    return pixels.sample(i, count) if isinstance(pixels, ClipFiles) and count else pixels.read(i)
 
 
 def shown(pixels: Pixels, i: int) -> np.ndarray:
     """Item i for people, (H, W, 3 or 1) uint8: an image as it is, of a clip or volume four planes. Of values
     of more than 8 bits percentiles 2 to 98 of the first three bands are shown, or of the first."""
-    item, kind = pixels.read(i), getattr(pixels, "input", IMAGE)
+    item, kind = item_frames(pixels, i, COVER_PLANES), getattr(pixels, "input", IMAGE)
     if kind == IMAGE and item.dtype == np.uint8 and item.shape[2] in (1, 3):
         return item
     return displayed(cover(input_kind(kind).planes(item)))
@@ -67,7 +77,7 @@ def read_for(pixels: Pixels, spec: InputSpec) -> np.ndarray:
     Raises:
         UnreadableImage: If it cannot be decoded, or has other bands or values of another type.
     """
-    item, name = pixels.read(0), getattr(pixels, "path", lambda i: "the given array")(0)
+    item, name = item_frames(pixels, 0, spec.frames), getattr(pixels, "path", lambda i: "the given array")(0)
     bands, colors = item.shape[-1], (1, 3)
     same = bands == spec.channels or (item.dtype == np.uint8 and bands in colors and spec.channels in colors)
     if not same or item.dtype != spec.dtype:

@@ -6,14 +6,18 @@ import math
 from typing import ClassVar
 
 import numpy as np
+import torch
 
 from sightline.core.dataset import Pixels
 from sightline.core.inputs import InputSpec
+from sightline.core.sample import Batch
 from sightline.data.inputs._kind import InputKind, StoredShape
-from sightline.data.io.items import item_files
+from sightline.data.io.clips import ClipFiles
+from sightline.data.io.items import first_dtype, item_files
+from sightline.data.io.pixels import Files
 from sightline.data.io.stacks import read_stack, stack_dtype
 from sightline.data.loading.preprocess import resize_to_input
-from sightline.data.transforms.flips import flips
+from sightline.data.transforms.standard import standard
 from sightline.data.transforms.steps import Step
 from sightline.ops.resize_shape import ResizeMode
 
@@ -22,13 +26,16 @@ MAX_FRAMES = 16
 
 
 class ClipInput(InputKind):
-    """A clip, (T, H, W, C): a video, an animated GIF, a TIFF of several pages, or an array of NumPy."""
+    """A clip, (T, H, W, C): a film, an animation, a folder of frames, a TIFF of several pages, or an array of
+    NumPy."""
 
     name: ClassVar[str] = "clip"
     item: ClassVar[str] = "clip"
 
     def pixels(self, pixels: Pixels) -> Pixels:
-        """One file a clip."""
+        """One film, animation, array or folder of frames a clip."""
+        if isinstance(pixels, Files):
+            return ClipFiles(pixels, None, first_dtype(pixels, stack_dtype), pixels.span)
         return item_files(pixels, read_stack, self.name, stack_dtype)
 
     def spec(self, stored: StoredShape, size: int | None, frames: int | None, stride: int) -> InputSpec:
@@ -56,8 +63,18 @@ class ClipInput(InputKind):
         return item
 
     def augment(self, strength: str, flip: bool, spec: InputSpec) -> Step | None:
-        """All frames of a clip are mirrored, or none."""
-        return flips((0,), len(spec.spatial_shape)) if flip and strength != "none" else None
+        """The standard augmentation of images, the same for all frames of a clip."""
+        height, width = spec.spatial_shape
+        step = standard(strength, flip=flip, size=(height, width), gray=False)
+        if step is None:
+            return None
+
+        def on_all_frames(batch: Batch, rng: torch.Generator) -> Batch:
+            shape = batch.images.shape
+            changed = step(batch.with_images(batch.images.flatten(1, 2)), rng)
+            return changed.with_images(changed.images.reshape(shape))
+
+        return on_all_frames
 
 
 INPUT = ClipInput()

@@ -317,8 +317,15 @@ def _full_pages(source: Source) -> list[int]:
 
 def frame_count(source: Source) -> int:
     """Images in a file: frames of an animation, pages of a TIFF. Raises UnreadableImage as `probe`."""
-    with _open_image(source) as (image, kind, size), _trouble(source, kind, size):
+    with opened(source) as image:
         return int(getattr(image, "n_frames", 1))
+
+
+@contextmanager
+def opened(source: Source) -> Iterator[Any]:
+    """A file as Pillow's image, whose frames the caller seeks. Raises UnreadableImage as `decode`."""
+    with _open_image(source) as (image, kind, size), _trouble(source, kind, size):
+        yield image
 
 
 def tiff_blocks(source: Source, page: int, least: int) -> Blocks | None:

@@ -121,10 +121,11 @@ def item_files(pixels: Pixels, decode: Read, input: str, stored: Callable[[Path]
         raise DataError(
             f"The task takes a {input} for each item; the data are {what}. Give one file a {input}."
         )
-    return ItemFiles(pixels, decode, input, _first_dtype(pixels, stored), pixels.span)
+    return ItemFiles(pixels, decode, input, first_dtype(pixels, stored), pixels.span)
 
 
-def _first_dtype(files: Files, stored: Callable[[Path], str]) -> str:
+def first_dtype(files: Files, stored: Callable[[Path], str]) -> str:
+    """Type of the numbers of the first file that can be read; `stored` tells that of a file."""
     for i in range(len(files)):
         try:
             return stored(files.path(i))

@@ -15,9 +15,11 @@ class ReadOptions:
         target: Column of a table that holds the truth; several with commas between.
         exif: "ignore" where annotations are in the pixels that are stored; else they are in those seen.
         data_dir: Folder of named data sets, for reading and downloading.
+        input: Kind of input that an item is read as ("image", "clip"), or None for what the data hold.
     """
 
     target_type: str | None = None
     target: str | None = None
     exif: str | None = None
     data_dir: Path | None = None
+    input: str | None = None

@@ -29,7 +29,7 @@ _KEEPING = (
     "dropout_ dropout2d feature_dropout alpha_dropout clamp clamp_ contiguous clone to float detach type abs "
     "neg sqrt square pow exp max_pool2d avg_pool2d adaptive_avg_pool2d adaptive_max_pool2d "
     "fractional_max_pool2d lp_pool2d interpolate upsample boolean_dispatch _max_pool2d _adaptive_max_pool2d "
-    "_fractional_max_pool2d requires_grad_ bernoulli_"
+    "_fractional_max_pool2d max_pool3d avg_pool3d _max_pool3d dropout3d requires_grad_ bernoulli_"
 )
 KEEPING = frozenset(_KEEPING.split())
 """Functions that work on each channel by itself."""
@@ -164,7 +164,7 @@ class _Names(TorchFunctionMode):
         shapes = {id(t): tuple(t.shape) for t, _, _ in before}
         result = func(*args, **kwargs)
         name = getattr(func, "__name__", "")
-        if name in ("conv2d", "conv_transpose2d", "linear", "batch_norm"):
+        if name in ("conv2d", "conv3d", "conv_transpose2d", "linear", "batch_norm"):
             known_names = self._layer(name, result, args, kwargs)
         else:
             nothing = not before or next(tensors(result), None) is None
@@ -197,7 +197,7 @@ class _Names(TorchFunctionMode):
             seat = self._seat(where, seat, Seat(names))
         elif isinstance(module, CONVOLUTIONS) and module.groups > 1:
             deep = module.groups == module.in_channels == module.out_channels
-            if not deep or names is None or name != "conv2d":
+            if not deep or names is None or name not in ("conv2d", "conv3d"):
                 return False
             seat = self._seat(where, seat, Seat(names, names, deep=True))
         else:

@@ -13,8 +13,8 @@ from sightline.errors import DataError
 
 KEY = "widths"
 """Where settings hold the shapes of changed layers, by name; absent where none was changed."""
-CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
-NORMS = (nn.BatchNorm2d, nn.BatchNorm1d)
+CONVOLUTIONS = (nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d)
+NORMS = (nn.BatchNorm3d, nn.BatchNorm2d, nn.BatchNorm1d)
 LAYERS = (*CONVOLUTIONS, nn.Linear, *NORMS)
 """What can be made narrower."""
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from sightline.core.inputs import InputSpec
 from sightline.core.model import Model
 from sightline.errors import UsageError
 from sightline.models.surgery.channels import Channels, Seat, channels_of, tensors
@@ -68,11 +69,8 @@ def prune(model: Model, share: float) -> Pruned:
         UsageError: If the network cannot be pruned; it is as it was then.
     """
     name = model.card.name
-    height, width = model.settings["size"]
-    rng = np.random.default_rng(0)
-    images = torch.from_numpy(
-        rng.integers(0, 256, (2, model.settings["channels"], height, width), dtype=np.uint8)
-    )
+    shape = InputSpec.of(model.settings).shape
+    images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (2, *shape), dtype=np.uint8))
     trial: Model = copy.deepcopy(model)
     channels = channels_of(trial, lambda: [_run(trial, images, training) for training in (False, True)])
     gone = _chosen(trial, channels, share)

@@ -13,7 +13,7 @@ from sightline.core.model import Model
 from sightline.core.sample import Batch
 from sightline.core.targets.label import ClassLabels
 from sightline.core.task import DataInfo
-from sightline.losses import distillation
+from sightline.losses import distillation, labels
 from sightline.models import linear_probe, registry
 from sightline.models.weights.download import Pretrained
 from sightline.tasks.classify.options import ClassifyOptions
@@ -99,7 +99,7 @@ class Net(Model):
             each = F.binary_cross_entropy_with_logits(logits, goal, reduction="none")
             return {"loss": (each.mean(0) * self.weights).sum() / self.weights.sum()}
         goal = F.one_hot(target.value, len(self.weights)) if target.scores is None else target.scores
-        return {"loss": _cross_entropy(logits, goal.to(logits.dtype), self.weights, smooth)}
+        return {"loss": labels.cross_entropy(logits, goal.to(logits.dtype), self.weights, smooth)}
 
     def distillation_loss(self, outputs: dict[str, Tensor], goal: dict[str, Tensor]) -> dict[str, Tensor]:
         """{"taught": KL divergence from the teacher's softened classes, or from each of its labels}."""
@@ -123,25 +123,6 @@ class Net(Model):
     def backbone(self) -> nn.Module:
         """The backbone with its head."""
         return self.network
-
-
-def _cross_entropy(logits: Tensor, goal: Tensor, weights: Tensor, smooth: float) -> Tensor:
-    """Mean over images, weighted by the class of each image; a mixed image has the weights of its classes by
-    share.
-
-    PyTorch's own weights what smoothing spreads over the classes as well, so that a rare class with a great
-    weight is what the network learns to answer always; and divides by the images where targets are soft.
-
-    Args:
-        logits: (B, K).
-        goal: (B, K) share of each class in each image.
-        weights: (K,).
-        smooth: Share of the truth that is spread evenly over all classes.
-    """
-    far = -F.log_softmax(logits, 1)
-    share = goal * weights
-    each = (1 - smooth) * (share * far).sum(1) + smooth * share.sum(1) * far.mean(1)
-    return each.sum() / share.sum()
 
 
 MODEL = Net

@@ -1,0 +1,42 @@
+"""Animations that Pillow decodes (GIF, WebP, APNG): frames by number and their times."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from sightline.data.io.images import of_pillow, opened
+
+FRAME_SECONDS = 0.1
+"""How long a frame is shown where a file says nothing, or 0: what browsers do."""
+
+
+def animation_seconds(path: Path) -> np.ndarray:
+    """(T,) when each frame of an animation is shown, in seconds from the first.
+
+    Raises:
+        UnreadableImage: If the file cannot be decoded.
+    """
+    with opened(path) as image:
+        lengths = []
+        for page in range(int(getattr(image, "n_frames", 1))):
+            image.seek(page)
+            image.load()
+            lengths.append(float(image.info.get("duration") or 0) / 1000 or FRAME_SECONDS)
+    return np.concatenate([[0.0], np.cumsum(lengths)[:-1]])
+
+
+def animation_frames(path: Path, numbers: Sequence[int]) -> dict[int, np.ndarray]:
+    """Some frames of an animation by number, each (H, W, 3 or 1) uint8.
+
+    Raises:
+        UnreadableImage: If the file cannot be decoded.
+    """
+    frames = {}
+    with opened(path) as image:
+        for number in sorted(numbers):
+            image.seek(number)
+            frames[number] = of_pillow(image)
+    return frames

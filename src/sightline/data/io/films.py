@@ -1,0 +1,161 @@
+"""Frames of a film by number: the same pixels as decoding it from its start, after a seek to a key frame.
+
+A film's packets say when each frame is shown; they are read without decoding. So frames have numbers and
+times also where the header is wrong and the rate varies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sightline.data.io.images import max_pixels
+from sightline.data.io.video_probe import library, open_container
+from sightline.errors import DataError, UnreadableImage
+
+GUESSED_RATE = 25.0
+"""Frames a second of a film that does not say."""
+
+
+@dataclass(frozen=True)
+class FilmIndex:
+    """When the frames of a film are shown.
+
+    Attributes:
+        pts: (T,) presentation time stamps, rising; or numbers from 0 where packets have none.
+        keys: Time stamps of the key frames, rising; None where packets have no time stamps.
+        seconds: (T,) seconds from the first frame.
+    """
+
+    pts: np.ndarray
+    keys: np.ndarray | None
+    seconds: np.ndarray
+
+
+def film_index(path: Path) -> FilmIndex:
+    """The index of a film, read once for each state of the file.
+
+    Raises:
+        UnreadableImage: If it is no film, or has no frame.
+    """
+    try:
+        return _index(str(path), path.stat().st_mtime_ns)
+    except OSError as error:
+        text = f"cannot be opened ({error.strerror or error})"
+        raise UnreadableImage(path, "unreadable", text) from error
+
+
+def film_frames(path: Path, numbers: Sequence[int]) -> dict[int, np.ndarray]:
+    """Some frames of a film, each (H, W, 3) RGB or (H, W, 1) uint8, turned as the film says.
+
+    Frames that cannot be decoded are missing in the result.
+
+    Args:
+        path: The film.
+        numbers: From 0, in the order in which they are shown.
+
+    Raises:
+        UnreadableImage: If it is no film, or has no frame.
+    """
+    index, wanted = film_index(path), set(numbers)
+    with _opened(path) as (container, stream):
+        if index.keys is None:
+            decoded = enumerate(_decoded(container, stream))
+            counted = ((n, frame) for n, frame in decoded if n in wanted and not frame.is_corrupt)
+            return {n: _pixels(frame) for n, frame in counted}
+        targets = {int(index.pts[number]): number for number in wanted}
+        return dict(_sought(container, stream, index.keys, targets))
+
+
+def _sought(
+    container: Any, stream: Any, keys: np.ndarray, targets: dict[int, int]
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Frames by number, for the numbers by time stamp: decoded from the key frame before each on."""
+    at: int | None = None  # time stamp of the last decoded frame
+    frames = _decoded(container, stream)
+    for target in sorted(targets):
+        if at is not None and target <= at:
+            continue
+        key = int(keys[max(int(np.searchsorted(keys, target, side="right")) - 1, 0)])
+        if (at is None and key > keys[0]) or (at is not None and key > at):
+            container.seek(key, stream=stream, backward=True)
+            frames = _decoded(container, stream)
+        for frame in frames:
+            at = frame.pts
+            if at in targets and not frame.is_corrupt:
+                yield targets[at], _pixels(frame)
+            if at is not None and at >= target:
+                break
+
+
+@lru_cache(maxsize=8192)
+def _index(name: str, changed: int) -> FilmIndex:
+    del changed
+    path = Path(name)
+    with _opened(path) as (container, stream):
+        base = float(stream.time_base or 0)
+        rate = float(stream.average_rate or stream.guessed_rate or GUESSED_RATE)
+        packets = [p for p in _packets(container, stream) if p.size and not p.is_discard]
+        if not packets:
+            raise UnreadableImage(path, "unreadable", "has no frame")
+        if any(packet.pts is None for packet in packets) or not base:
+            numbers = np.arange(len(packets))
+            return FilmIndex(numbers, None, numbers / rate)
+        pts = np.unique(np.array([packet.pts for packet in packets], dtype=np.int64))
+        keys = np.unique(np.array([p.pts for p in packets if p.is_keyframe], dtype=np.int64))
+        return FilmIndex(pts, keys, (pts - pts[0]) * base)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
+    """A film's container and its first stream of images that is no cover."""
+    try:
+        container = open_container(str(path), "", path.name)
+    except DataError as error:
+        raise UnreadableImage(path, "unreadable", str(error).removeprefix(f"{path.name} ")) from error
+    with container:
+        for stream in container.streams.video:
+            if "attached_pic" not in str(getattr(stream, "disposition", "")):
+                break
+        else:
+            what = f"has no video stream, only {len(container.streams)} other streams"
+            raise UnreadableImage(path, "not-an-image", what)
+        width, height = stream.codec_context.width, stream.codec_context.height
+        if width * height > max_pixels():
+            what = f"has frames of {width} x {height}, more than the limit of {max_pixels():,} pixels. Set "
+            raise UnreadableImage(path, "bomb", what + "SIGHTLINE_MAX_PIXELS if it is meant")
+        yield container, stream
+
+
+def _packets(container: Any, stream: Any) -> Iterator[Any]:
+    """Packets until the end of the file, or until it is damaged."""
+    av = library()
+    try:
+        yield from container.demux(stream)
+    except (av.FFmpegError, OSError):
+        return
+
+
+def _decoded(container: Any, stream: Any) -> Iterator[Any]:
+    """Frames from where the container stands; packets that cannot be decoded give none."""
+    av = library()
+    for packet in _packets(container, stream):
+        try:
+            frames = packet.decode()
+        except av.FFmpegError:
+            continue
+        yield from frames
+
+
+def _pixels(frame: Any) -> np.ndarray:
+    """(H, W, 3) RGB, or (H, W, 1) of a gray film, turned by the display matrix."""
+    gray = frame.format.name.startswith("gray")
+    pixels = frame.to_ndarray(format="gray" if gray else "rgb24")
+    pixels = pixels[..., None] if gray else pixels
+    return np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90)))

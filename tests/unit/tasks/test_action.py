@@ -1,0 +1,120 @@
+"""Action recognition: the order of frames counts, baselines, mirrored classes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import sightline as sl
+from sightline.core.sample import Batch
+from sightline.core.targets.label import ClassLabels
+from sightline.data.transforms.time_crop import time_crop
+from sightline.tasks import task_type
+from sightline.tasks.action.baselines import motion_energy, time_profile
+
+
+def growing(n: int, seed: int, side: int = 16) -> tuple[np.ndarray, np.ndarray]:
+    """Clips of squares that grow (0) or shrink (1), each before a background of its own."""
+    data = task_type("action").synthetic_dataset(n, side, seed)
+    clips = np.stack([data.pixels.read(i) for i in range(n)])
+    coarse = np.random.default_rng(seed).integers(0, 150, (n, 1, side // 4, side // 4, 1), dtype=np.uint8)
+    return np.maximum(clips, coarse.repeat(4, 2).repeat(4, 3)), data.targets_as(ClassLabels).value.numpy()
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("clips")
+    clips, value = growing(72, seed=1)
+    for i, (clip, label) in enumerate(zip(clips, value, strict=True)):
+        place = folder / ("grow", "shrink")[label]
+        place.mkdir(exist_ok=True)
+        np.save(place / f"person{i // 6:02d}_{i:03d}.npy", clip)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "run"
+    sl.train(str(data), task="action", out=out, epochs=8, lr=0.003, batch_size=8, device="cpu", frames=4)
+    return out
+
+
+def test_the_order_of_frames_is_learnt_and_one_frame_is_not_enough(run: Path) -> None:
+    results = json.loads((run / "results.json").read_text())
+    assert results["scores"]["balanced accuracy"]["value"] >= 0.9
+    assert results["baselines"]["middle-frame"]["balanced accuracy"]["value"] <= 0.8
+    assert results["baselines"]["time-profile"]["balanced accuracy"]["value"] >= 0.9
+
+
+def test_people_stay_in_one_part_and_it_is_said(run: Path) -> None:
+    parts = json.loads((run / "splits.json").read_text())
+    people = {name: {item.split("/")[1][:8] for item in items} for name, items in parts.items()}
+    assert not people["train"] & people["test"]
+    assert not people["train"] & people["val"]
+    assert "personNN" in json.loads((run / "run.json").read_text())["decisions"]["data"]
+
+
+def test_a_clip_played_backwards_is_the_other_class(run: Path, data: Path, tmp_path: Path) -> None:
+    clip = np.load(sorted((data / "grow").iterdir())[0])
+    forth, back = sl.load(run).predict([clip, clip[::-1].copy()])
+    assert (forth.row["label"], back.row["label"]) == ("grow", "shrink")
+    results = sl.evaluate(run, str(data), device="cpu")
+    assert results.scores["balanced accuracy"].value >= 0.9
+    summary = sl.predict(run, [str(data / "grow")], out=tmp_path / "it.csv", device="cpu")
+    assert (summary.total, len(summary.errors)) == (36, 0)
+
+
+def test_features_of_baselines_see_motion_and_time() -> None:
+    still = np.full((2, 5, 9, 9, 1), 80, np.uint8)
+    moving = still.copy()
+    moving[0, 2:, :4] = 200
+    assert motion_energy(still).max() == 0
+    assert motion_energy(moving)[0].max() > 0.1
+    profile = time_profile(moving)
+    assert profile.shape == (2, 3 * 5 - 1)
+    assert profile[0, :5].tolist() == pytest.approx([80 / 255] * 2 + [200 / 255] * 3)
+
+
+def test_a_part_of_the_time_is_in_order_and_deterministic() -> None:
+    clips = torch.arange(12, dtype=torch.uint8).view(1, 1, 12, 1, 1).expand(5, 1, 12, 2, 2)
+    batch = Batch(clips, ClassLabels(torch.zeros(5, dtype=torch.int64)), list("abcde"))
+    first, again = (time_crop(0.5)(batch, torch.Generator().manual_seed(3)).images for _ in range(2))
+    assert torch.equal(first, again)
+    assert (first.diff(dim=2) <= 1).all()
+    times = first[:, 0, :, 0, 0].int()
+    assert (times.diff(dim=1) >= 0).all()
+    assert ((times[:, -1] - times[:, 0]) >= 5).all()
+    assert not (times == torch.arange(12)).all()
+
+
+def test_classes_that_mirror_into_one_another_switch_mirroring_off(tmp_path: Path) -> None:
+    clips, value = growing(24, seed=2)
+    for i, (clip, label) in enumerate(zip(clips, value, strict=True)):
+        place = tmp_path / "data" / ("swipe left", "swipe_right")[label].replace("_", " ")
+        place.mkdir(parents=True, exist_ok=True)
+        np.save(place / f"{i:03d}.npy", clip)
+    run = sl.train(str(tmp_path / "data"), task="action", out=tmp_path / "run", epochs=1, device="cpu")
+    record = json.loads((run.path / "run.json").read_text())
+    assert record["recipe"]["hflip"] == "no"
+    assert any("swipe left" in message for message in record["messages"])
+
+
+def test_real_films_in_a_table_are_trained_on(data_folder: Callable[[str], Path], tmp_path: Path) -> None:
+    pytest.importorskip("av")
+    folder = data_folder("lpc_sprite_actions")
+    lines = (folder / "clips.csv").read_text().splitlines()
+    rows = [line.split(",") for line in lines[1:] if line.split(",")[2] < "char12"]
+    table = tmp_path / "clips.csv"
+    text = [",".join([str(folder / row[0]), row[1], row[2]]) for row in rows]
+    table.write_text("\n".join(["path,label,group", *text]))
+    run = sl.train(str(table), task="action", out=tmp_path / "run", epochs=1, size=16, device="cpu")
+    assert run.results.baselines["middle-frame"]["balanced accuracy"].value > 0.4
+    parts = json.loads((run.path / "splits.json").read_text())
+    figures = [{Path(item).name[:6] for item in parts[name]} for name in ("train", "test")]
+    assert figures[1]
+    assert not figures[0] & figures[1]
