@@ -28,6 +28,7 @@ TASKS: dict[str, tuple[str, dict[str, Any]]] = {
     "detect": ("shapes:boxes:40", {"model": "yolo-n", "size": 64}),
     "semantic": ("shapes:masks:40", {"model": "unet2015", "variant": "small", "size": 64}),
     "instance": ("shapes:outlines:40", {"model": "yolo-n", "size": 64}),
+    "keypoints": ("shapes:keypoints:40", {"size": 64}),
 }
 
 

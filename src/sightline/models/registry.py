@@ -126,15 +126,17 @@ def pyramid(
     channels: int,
     size: tuple[int, int],
     pretrained: Pretrained = "no",
+    strides: tuple[int, ...] = (8, 16, 32),
     **settings: Any,
 ) -> Pyramid:
-    """Build a feature extractor with maps at strides 8, 16 and 32, without a head, and check it.
+    """Build a feature extractor with maps at several strides, without a head, and check it.
 
     Args:
         name: One of `names(all=True)`.
         channels: Channels of the images, 1 or 3.
         size: Their (height, width), multiples of 32.
         pretrained: As for `create`.
+        strides: Pixels to a cell of each map; networks of ours have 8, 16 and 32 only.
         settings: The network's own settings, see `options`.
 
     Raises:
@@ -144,7 +146,7 @@ def pyramid(
     """
     checked = _validate_options(name, settings)
     if name not in BACKBONES:
-        build = partial(_known(name).pyramid, name, channels=channels, size=size, **checked)
+        build = partial(_known(name).pyramid, name, channels=channels, size=size, strides=strides, **checked)
         network = _with_weights(name, pretrained, lambda published: build(pretrained=published))
     else:
         network = create(name, outputs=1, channels=channels, size=size, pretrained=pretrained, **settings)

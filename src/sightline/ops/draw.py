@@ -243,6 +243,7 @@ def keypoints(
     visible: NDArray[Any],
     limbs: Sequence[tuple[int, int]],
     colors: Sequence[Color],
+    radius: float | None = None,
 ) -> NDArray[np.uint8]:
     """Draw the points of objects on a copy of an image, and lines between connected ones.
 
@@ -252,6 +253,7 @@ def keypoints(
         visible: (M, J) int: 0 not drawn, 1 drawn as a ring (hidden), 2 as a disc.
         limbs: Indices of connected points.
         colors: RGB of each of the J points; a limb has the color of its second point.
+        radius: Of a point in pixels; None: twice the width of a line.
 
     Returns:
         (H, W, 3) uint8, a new array.
@@ -260,7 +262,7 @@ def keypoints(
         np.ascontiguousarray(np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image)
     )
     thick = max(2, round(2 * max(image.shape[:2]) / _SIDE))
-    pen, radius = ImageDraw.Draw(drawn), 2 * thick
+    pen, radius = ImageDraw.Draw(drawn), 2 * thick if radius is None else radius
     for place, shown in zip(np.asarray(points, dtype=np.float64) - 0.5, np.asarray(visible), strict=True):
         shown = np.where(np.isfinite(place).all(1), shown, 0)
         for a, b in limbs:

@@ -119,7 +119,7 @@ def _rows(item: Item, classes: Classes, columns: int) -> Iterator[list[str]]:
 
 def _files(root: Path, options: ReadOptions) -> list[Path]:
     """Tables of keypoints: the one named, or those in a folder and in folders named after splits."""
-    requested = options.target_type == "keypoints"
+    requested = options.target_type == Keypoints.kind
 
     def like(path: Path) -> bool:
         names = header(path)

@@ -83,7 +83,7 @@ def _classes(kind: str) -> Classes | None:
     """The class table of a kind; None for numbers."""
     if kind in ("count", "area"):
         return None
-    if kind == "keypoints":
+    if kind == Keypoints.kind:
         return Classes(("shape",))
     return Classes(("background", *SHAPES) if kind == "masks" else SHAPES)
 
@@ -99,7 +99,7 @@ def _targets(kind: str, scenes: list[Scene]) -> Targets:
         return _instances(scenes)
     if kind == "outlines":
         return _outlines(scenes)
-    if kind == "keypoints":
+    if kind == Keypoints.kind:
         return _keypoints(scenes)
     if kind == "masks":
         return SemanticMasks.of([class_map(s) for s in scenes]).compressed()

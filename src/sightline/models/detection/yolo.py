@@ -118,12 +118,13 @@ def network(
         finest: What is said of the finest map as a whole, by name.
     """
     is_default = settings["backbone"] == "own"
+    width_options: dict[str, Any] = {"scale": scale} if is_default else {}
     backbone = registry.pyramid(
         "csp" if is_default else settings["backbone"],
         channels=settings["channels"],
         size=tuple(settings["size"]),
         pretrained=pretrained,
-        **({"scale": scale} if is_default else {}),
+        **width_options,
         **settings.get("backbone_options", {}),
     )
     classes = len(settings["classes"])

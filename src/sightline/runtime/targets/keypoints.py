@@ -98,7 +98,7 @@ class KeypointArrays(InstanceArrays):
     @classmethod
     def columns(cls, row: Row) -> list[str]:
         """Columns of an object: those of `InstanceArrays`, then those of its points."""
-        return [*InstanceArrays.columns(row), *(k for k in row if k not in SUMMARY and k not in _PLACE)]
+        return [*InstanceArrays.columns(row), *(k for k in row if k.endswith(_COLUMNS))]
 
     def draw(self, image: Image, names: Sequence[str], most: int | None = None) -> Image:
         """Points and limbs; boxes too where there are several objects."""
@@ -153,8 +153,8 @@ class KeypointArrays(InstanceArrays):
         return whole.at(distinct(whole.boxes, whole.labels, whole.scores, tile, tiles))
 
 
-SUMMARY = ("objects", "found", "max_confidence", "ids")
-_PLACE = ("path", "seconds")
+_COLUMNS = ("_x", "_y", "_score")
+"""Ends of the columns of a point."""
 _JOINED = ("labels", "scores", "visibility", "point_scores")
 
 TARGET = KeypointArrays

@@ -1,0 +1,1 @@
+"""Methods of keypoints, one file each with CARD and MODEL."""

@@ -1,0 +1,111 @@
+"""Keypoints: metrics, baselines and report items."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from sightline.core.dataset import Dataset
+from sightline.core.metric import Metric
+from sightline.core.report import Figure
+from sightline.core.skeleton import Skeleton
+from sightline.core.targets.keypoints import Keypoints
+from sightline.core.task import Augment, Baseline, DataInfo, Task
+from sightline.data.synthetic.tiny import tiny
+from sightline.data.transforms.steps import compose, random_affine
+from sightline.errors import DataError, UsageError
+from sightline.metrics.functional.keypoints import named_pairs
+from sightline.metrics.oks import OksPrecision, OksRecall
+from sightline.metrics.pck import Pck
+from sightline.metrics.point_error import MedianPointError, Nme, PointError, PointRmse
+from sightline.runtime.targets import records
+from sightline.tasks.keypoints import CARD
+from sightline.tasks.keypoints._figures import figures
+from sightline.tasks.keypoints.baselines import baselines
+from sightline.tasks.keypoints.options import KeypointOptions
+
+TURNS = {"light": 5.0, "standard": 15.0, "strong": 30.0}
+"""Degrees by which training images are rotated at most either way."""
+LENGTHS = ("auto", "torso", "head", "box")
+
+
+class KeypointTask(Task):
+    """Keypoints of one object in each image."""
+
+    card = CARD
+    Options: ClassVar[type] = KeypointOptions
+
+    def __init__(self, info: DataInfo, options: KeypointOptions) -> None:
+        super().__init__(info, options)
+        self.skeleton = Skeleton.from_json(info.statistics["skeleton"])
+        reference = options.reference
+        if reference in ("torso", "head") or "/" in reference:
+            if not named_pairs(self.skeleton, reference):
+                raise UsageError(
+                    f"--reference {reference}: the points are {', '.join(self.skeleton.names)}. Name two of "
+                    "them, NAME/NAME, or take box."
+                )
+        elif reference not in LENGTHS:
+            raise UsageError(f"--reference is {', '.join(LENGTHS)} or NAME/NAME. Received {reference}.")
+
+    @staticmethod
+    def synthetic_dataset(n: int, size: int, seed: int) -> Dataset:
+        """A figure with two arms, in images of four times the size."""
+        return tiny(CARD.target_type, n, 4 * size, seed)
+
+    @staticmethod
+    def recast(dataset: Dataset) -> Dataset:
+        """The data as they are.
+
+        Raises:
+            DataError: If an image has several objects.
+        """
+        targets = dataset.targets_as(Keypoints)
+        several = (targets.counts > 1).nonzero().flatten().tolist()
+        if several:
+            raise DataError(
+                f"{dataset.name}: {len(several)} of {len(dataset)} images hold several objects "
+                f"({dataset.ids[several[0]]} has {int(targets.counts[several[0]])}). The models of this "
+                "version place the points of one object in each image. Cut the objects out (one image each), "
+                "or leave these images out."
+            )
+        return dataset
+
+    def metrics(self) -> Mapping[str, Metric]:
+        """NME first, since PCK has no room above 100 %; PCKh where the points of the head are named."""
+        reference = self.options.reference
+        chosen: list[Metric] = [Nme(), Pck(0.2, reference), Pck(0.1, reference)]
+        if named_pairs(self.skeleton, "head") and reference != "head":
+            chosen.append(Pck(0.5, "head"))
+        chosen += [PointError(), MedianPointError(), PointRmse()]
+        chosen += [OksPrecision(), OksPrecision(0.5), OksPrecision(0.75), OksRecall()]
+        return {m.card.name: m for m in chosen}
+
+    def baselines(self) -> list[Baseline]:
+        """Mean pose, nearest training image, and a linear model."""
+        return baselines(self.skeleton)
+
+    def augment(self, strength: str, standard: Augment | None, progress: float) -> Augment | None:
+        """Rotation and changes of size, then the standard augmentation."""
+        del progress
+        turn = random_affine(TURNS[strength], 0.1, 0.05) if strength in TURNS else None
+        return compose(turn, standard)
+
+    def describe_targets(self, targets: Any) -> list[str]:
+        """How many points of each image are labeled."""
+        labeled = [(targets[i].visibility > 0).sum().item() for i in range(len(targets))]
+        return [f"{n} points" for n in labeled]
+
+    def to_records(self, prediction: Any) -> list[dict[str, Any]]:
+        """x, y and score of each point."""
+        return records(prediction, self.info.classes.names if self.info.classes else ())
+
+    def figures(
+        self, prediction: Any, target: Any, ids: list[str], settings: Mapping[str, Any]
+    ) -> list[Figure]:
+        """Errors of each point, PCK curve, left and right, the worst images."""
+        del settings
+        return figures(prediction, target, ids, self.options.reference)
+
+
+TASK = KeypointTask
