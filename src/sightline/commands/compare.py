@@ -6,18 +6,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sightline.declaration import command
+from sightline.errors import UsageError
 
 if TYPE_CHECKING:
     from sightline.evaluation.comparison import Comparison
 
 
 @command
-def compare(*runs: Path) -> Comparison:
+def compare(*runs: Path, data: str | None = None, task: str | None = None) -> Comparison:
     """Compare runs on the same test images, pair by pair, with exact or jackknife tests.
 
     Args:
-        runs: Two or more run folders.
+        runs: Two or more run folders; with --task files or folders of predictions.
+        data: Annotations that predictions are compared on.
+        task: Task of predictions that any tool has made.
     """
+    if task is not None:
+        from sightline.evaluation.predicted_data import compare_predictions
+
+        return compare_predictions(runs, data, task)
+    if data is not None:
+        raise UsageError(
+            "Runs are compared on their own test images. --data goes with --task and predictions."
+        )
     from sightline.evaluation.comparison import compare_runs
 
     return compare_runs(runs)

@@ -23,11 +23,12 @@ def evaluate(
     format: Annotated[str | None, Heading("Data")] = None,
     target: str | None = None,
     data_dir: Path | None = None,
+    task: str | None = None,
 ) -> Results:
-    """Score a run on its own data or on other data; every score has its interval.
+    """Score a run, or with --task predictions in files; every score has its interval.
 
     Args:
-        run: Run folder.
+        run: Run folder; with --task a file or folder of predictions.
         data: Data to score on; by default the run's own.
         split: Part of the data. Left out: test, or all of other data without splits. Data that are the run's
             own, wherever they lie, are split as the run split them.
@@ -36,6 +37,8 @@ def evaluate(
         format: Format of the other data.
         target: Label column of a table.
         data_dir: Folder of named data sets.
+        task: Task of predictions that any tool has made. They are read as data of the task, and paired
+            with DATA by name.
     """
     from sightline.core.predictor import BATCH_SIZE
     from sightline.core.report import Results
@@ -48,8 +51,10 @@ def evaluate(
     from sightline.inference.model_folder import restore
     from sightline.inference.predict_batches import predict
 
+    if task is not None:
+        return _predictions(Path(run), data, task, split, out, format, target, data_dir)
     opened = Run.open(run)
-    model, task, _ = restore(opened.path)
+    model, trained, _ = restore(opened.path)
     settings = model.settings
     dataset = scored_data.open_for(opened, data, format, target, data_dir)
     scored = scored_data.images_to_score(opened, dataset, settings, split, data)
@@ -60,15 +65,38 @@ def evaluate(
     model = model.to(devices.device)
     with threads.few_threads([model], BATCH_SIZE, devices):
         prediction = predict(model, loader, devices)
-    scores, metrics = scoring.score(task, prediction.prediction, prediction.target, part.groups)
-    results = Results(task.card.name, scored.dataset.name, name, len(part), scores)
+    scores, metrics = scoring.score(trained, prediction.prediction, prediction.target, part.groups)
+    results = Results(trained.card.name, scored.dataset.name, name, len(part), scores)
     results.conclusions = conclusions.draw_conclusions(
-        task, results, metrics, {}, part.groups, prediction.target
+        trained, results, metrics, {}, part.groups, prediction.target
+    )
+    results.conclusions += scoring.other_readings(
+        trained, prediction.prediction, prediction.target, part.groups
     )
     results.conclusions += scored_data.caveats(opened, scored, looks)
     results.figures = exhibits(
-        task, prediction.prediction, prediction.target, prediction.ids, settings, results.conclusions
+        trained, prediction.prediction, prediction.target, prediction.ids, settings, results.conclusions
     )
     results.metadata = {"run": str(opened.path), "test_access_count": looks}
-    scored_data.write(results, part, opened, out)
+    file = out or opened.path / f"evaluation-{results.data}-{results.split}.html"
+    scored_data.write(results, part, opened.path.name, file)
+    return results
+
+
+def _predictions(
+    predictions: Path,
+    data: str | None,
+    task: str,
+    split: str | None,
+    out: Path | None,
+    format: str | None,
+    target: str | None,
+    data_dir: Path | None,
+) -> Results:
+    from sightline.evaluation import predicted_data, scored_data
+
+    opened = predicted_data.open_predictions(predictions, data, task, split, format, target, data_dir)
+    results = predicted_data.score_predictions(opened, str(predictions))
+    if out is not None:
+        scored_data.write(results, opened.part, predictions.stem, out)
     return results

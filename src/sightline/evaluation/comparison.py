@@ -139,7 +139,14 @@ def compare_runs(runs: Sequence[Path]) -> Comparison:
     pairs = [
         _pair(task, opened_runs[0], f, names[0], n) for f, n in zip(opened_runs[1:], names[1:], strict=True)
     ]
-    return Comparison(task.card.name, tuple(_corrected(pairs)), tuple(_notes(opened_runs, pairs)))
+    return comparison(task, pairs, _notes(opened_runs, pairs))
+
+
+def comparison(task: Task, pairs: list[Pair], messages: list[str]) -> Comparison:
+    """Pairs with p values that are corrected for their number."""
+    if len(pairs) > 1:
+        messages = [*messages, "p is corrected for the number of runs compared with the first (Holm)."]
+    return Comparison(task.card.name, tuple(_corrected(pairs)), tuple(messages))
 
 
 def _same_question(first: Run, other: Run, a: str, b: str) -> None:
@@ -177,14 +184,26 @@ def _pair(task: Task, first: Run, other: Run, a: str, b: str) -> Pair:
         )
     groups_by_id = first.groups("test")
     groups = None if groups_by_id is None else np.array([groups_by_id[ids_a[i]] for i, _ in common])
-    first_scores, other_scores = MetricCollection(task.metrics()), MetricCollection(task.metrics())
-    first_scores.update(said_a[in_a], target, groups)
-    other_scores.update(said_b[in_b], target, groups)
-    lines = {
-        name: _line(metric, metric.stats, other_scores[name].stats, groups)
-        for name, metric in first_scores.items()
-    }
-    return Pair(a, b, len(common), (len(ids_a) - len(common), len(ids_b) - len(common)), lines)
+    return compared(
+        task, (a, b), (said_a[in_a], said_b[in_b]), target, groups,
+        (len(ids_a) - len(common), len(ids_b) - len(common)),
+    )  # fmt: skip
+
+
+def compared(
+    task: Task,
+    names: tuple[str, str],
+    predictions: tuple[Any, Any],
+    target: Any,
+    groups: np.ndarray | None,
+    alone: tuple[int, int] = (0, 0),
+) -> Pair:
+    """Two predictions of the same items, by each metric of a task."""
+    first, other = MetricCollection(task.metrics()), MetricCollection(task.metrics())
+    first.update(predictions[0], target, groups)
+    other.update(predictions[1], target, groups)
+    lines = {name: _line(metric, metric.stats, other[name].stats, groups) for name, metric in first.items()}
+    return Pair(*names, len(target), alone, lines)
 
 
 def _line(metric: Metric, stats_a: Statistics, stats_b: Statistics, groups: np.ndarray | None) -> Line:
@@ -220,8 +239,6 @@ def _notes(runs: list[Run], pairs: list[Pair]) -> list[str]:
         notes.append(
             "The runs were made with data of different fingerprints: images are matched by name and label."
         )
-    if len(pairs) > 1:
-        notes.append("p is corrected for the number of runs compared with the first (Holm).")
     return notes
 
 

@@ -152,17 +152,16 @@ def part_of(dataset: Dataset, split: str | None) -> tuple[Dataset, str]:
     return part, split
 
 
-def write(results: Results, part: Dataset, run: Run, out: Path | None) -> None:
-    """Write the evaluation as a page and as JSON beside it; by default into the run folder."""
-    file = out or run.path / f"evaluation-{results.data}-{results.split}.html"
-    lead = f"{run.path.name} evaluated on {results.data}, {results.split}."
+def write(results: Results, part: Dataset, name: str, file: Path) -> None:
+    """Write the evaluation of a run, or of predictions, of this name as a page and as JSON beside it."""
+    lead = f"{name} evaluated on {results.data}, {results.split}."
     facts = [(k, s.text()) for k, s in list(results.scores.items())[:1]] + [("images", str(results.n))]
     sections = [
         Section("Scores", figures=[replace(scoreboard(results), title="")]),
         Section("A closer look", figures=results.figures),
     ]
     file.parent.mkdir(parents=True, exist_ok=True)
-    title = f"{run.path.name}: {results.data}"
+    title = f"{name}: {results.data}"
     storage.write_json(file.with_suffix(".json"), results.to_json())
     page.write(Page(title, lead, facts, results.conclusions, sections), finder(part), file)
     say(f"Report: {file}")

@@ -20,3 +20,13 @@ def score(
     metrics.update(prediction, target, groups)
     scores = {name: intervals.score(metric, metric.stats, groups=groups) for name, metric in metrics.items()}
     return scores, dict(metrics)
+
+
+def other_readings(task: Task, prediction: Any, target: Any, groups: np.ndarray | None) -> list[str]:
+    """A sentence with the scores under each other reading of the annotations."""
+    sentences = []
+    for words, reading in target.readings().items():
+        scores, metrics = score(task, prediction, reading, groups)
+        listed = ", ".join(f"{k} {s.text(metrics[k].card.percent)}" for k, s in scores.items())
+        sentences.append(f"With {words}: {listed}.")
+    return sentences

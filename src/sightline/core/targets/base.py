@@ -195,6 +195,20 @@ class Targets(ABC):
         """(N,) labels for a stratified split, or None."""
         return None
 
+    def mismatch(self, prediction: Self) -> str:
+        """Reason why a prediction cannot be one for these items, in words; "" if it can."""
+        if not self.located:
+            return ""
+        differ = ((self.sizes != prediction.sizes) & (self.sizes > 0) & (prediction.sizes > 0)).any(1)
+        if not differ.any():
+            return ""
+        (h, w), (other_h, other_w) = (t.sizes[int(differ.nonzero()[0])].tolist() for t in (self, prediction))
+        return f"an item is {w} x {h} pixels in the annotations and {other_w} x {other_h} in the predictions"
+
+    def readings(self) -> dict[str, Self]:
+        """Other readings of the annotations, by words that follow "with": their scores are told beside."""
+        return {}
+
     def as_prediction(self, classes: int) -> Self:
         """The targets as a prediction with full confidence."""
         del classes

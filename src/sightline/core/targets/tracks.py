@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from sightline.core.targets._windows import Window
@@ -140,9 +139,7 @@ class Tracks(Targets):
 
     @classmethod
     def cat(cls, parts: Sequence[Tracks]) -> Tracks:
-        """All sequences of several batches, in order. What one part has not is filled in: score 1, flags 0,
-        visibility 1.
-        """
+        """All sequences of several batches, in order; what one part has not is score 1, no flag, visible."""
         names = dict.fromkeys(name for part in parts for name, _ in part._per_box())
         joined = {name: torch.cat([part._filled(name) for part in parts]) for name in names}
         first = ("counts", "sizes", "lengths", "rates")
@@ -194,11 +191,6 @@ class Tracks(Targets):
         present[self.sequence[valid], self.labels[valid]] = True
         return present
 
-    def class_totals(self, classes: int) -> dict[str, NDArray[np.int64]]:
-        """(K,) boxes of each class."""
-        valid = self.labels[(self.labels >= 0) & (self.labels < classes)]
-        return {"boxes": np.asarray(torch.bincount(valid, minlength=classes).numpy())} if classes else {}
-
     def map_classes(self, to: Tensor, classes: int) -> Tracks:
         """Map class i to to[i]; boxes without a class stay without."""
         del classes
@@ -214,9 +206,7 @@ class Tracks(Targets):
         return torch.bincount(self.sequence[self.scored()], minlength=len(self)) > 0
 
     def differs(self, other: Tracks) -> Tensor:
-        """(N,) bool: sequences with another number of boxes, other frames or identities, or boxes that are
-        more than 0.01 pixels away.
-        """
+        """(N,) bool: sequences with other frames or identities, or boxes more than 0.01 pixels away."""
         return torch.tensor([_differ(self[i], other[i]) for i in range(len(self))], dtype=torch.bool)
 
     def as_prediction(self, classes: int) -> Tracks:
@@ -228,6 +218,15 @@ class Tracks(Targets):
     def as_target(self) -> Tracks:
         """The same without scores."""
         return replace(self, scores=None)
+
+    def mismatch(self, prediction: Tracks) -> str:
+        """See `Targets.mismatch`; boxes after the last frame are none of the sequence."""
+        over = int((prediction.frames > self.lengths[prediction.sequence]).sum())
+        return f"{over:,} boxes lie after the last frame" if over else super().mismatch(prediction)
+
+    def readings(self) -> dict[str, Tracks]:
+        """With all classes as objects, where some are set aside."""
+        return {} if self.roles is None else {"all classes as objects": replace(self, roles=None)}
 
     def arrays(self, i: int) -> dict[str, Any]:
         """Sequence i as the fields of `runtime.targets.tracks.TrackArrays`."""
