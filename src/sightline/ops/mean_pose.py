@@ -43,9 +43,9 @@ def align(z: Complex, labeled: NDArray[np.bool_], mean: Complex) -> Complex:
     count = np.maximum(labeled.sum(1, keepdims=True), 1)
     center = np.where(labeled, z, 0).sum(1, keepdims=True) / count
     middle = np.where(labeled, mean, 0).sum(1, keepdims=True) / count
-    own, wanted = np.where(labeled, z - center, 0), np.where(labeled, mean - middle, 0)
-    energy = np.maximum((np.abs(own) ** 2).sum(1, keepdims=True), 1e-12)
-    turn = (own.conj() * wanted).sum(1, keepdims=True) / energy
+    centered, wanted = np.where(labeled, z - center, 0), np.where(labeled, mean - middle, 0)
+    energy = np.maximum((np.abs(centered) ** 2).sum(1, keepdims=True), 1e-12)
+    turn = (centered.conj() * wanted).sum(1, keepdims=True) / energy
     return np.asarray((z - center) * turn + middle)
 
 
@@ -74,12 +74,12 @@ def exchanged(
     exchanged_z, exchanged_present = z[:, order], present[:, order]
     before = _distance(aligned, present, mean)
     after = _distance(align(exchanged_z, exchanged_present, mean), exchanged_present, mean)
-    whole = _wrong(before, after, present[:, [a for a, _ in pairs]].any(1))
+    whole = _wrong(before, after, np.asarray(present[:, [a for a, _ in pairs]].any(1)))
     suspects: dict[int, list[tuple[int, int]]] = {int(m): list(pairs) for m in np.flatnonzero(whole)}
     for a, b in pairs:
         before = np.abs(aligned[:, a] - mean[a]) ** 2 + np.abs(aligned[:, b] - mean[b]) ** 2
         after = np.abs(aligned[:, b] - mean[a]) ** 2 + np.abs(aligned[:, a] - mean[b]) ** 2
-        wrong = _wrong(before, after, present[:, [a, b]].all(1))
+        wrong = _wrong(before, after, np.asarray(present[:, [a, b]].all(1)))
         for m in np.flatnonzero(wrong & ~whole):
             suspects.setdefault(int(m), []).append((a, b))
     return [(int(usable[m]), which) for m, which in sorted(suspects.items())]
