@@ -52,7 +52,7 @@ def instances(images: int, image: np.ndarray, box: np.ndarray, label: np.ndarray
 
 
 def made(images: int, objects: int, detections: int, classes: int) -> tuple[Instances, Instances]:
-    """(prediction, truth): a quarter of the detections lie near an object, one object of 100 is a crowd."""
+    """(prediction, target): a quarter of the detections lie near an object, one object of 100 is a crowd."""
     rng = np.random.default_rng(0)
     share = 1 / np.arange(1, classes + 1) ** 0.7
     share /= share.sum()

@@ -3,7 +3,7 @@
     python benchmarks/coverage.py [--json FILE] [--sets 1000] [--sizes 50 200 1000 5000] [--only NAME ...]
     python benchmarks/coverage.py --cases boxes --sizes 50 200 1000
 
-Each case is a population of 200,000 images with known truth, from which test sets are drawn; the
+Each case is a population of 200,000 images with known target, from which test sets are drawn; the
 true value of a metric is its value on the population. Printed is how many of the test sets have an
 interval that holds it (nominal 95 %), for the method of sightline.metrics.intervals and, beside it,
 for the percentile bootstrap with --bootstrap. Then how often two models that are equally good are
@@ -36,9 +36,9 @@ from sightline.metrics.compare import paired
 from sightline.metrics.intervals import score, under
 
 POPULATION = 200_000
-Answers = tuple[Any, Any, Any]  # two models' predictions, truth
+Answers = tuple[Any, Any, Any]  # two models' predictions, target
 CHOSEN = {"instances": ("mAP50",)}
-"""Metrics looked at where none is named, by kind of truth; all of any other kind."""
+"""Metrics looked at where none is named, by kind of target; all of any other kind."""
 
 
 def classes(shares: list[float], skill: float) -> Answers:
@@ -155,7 +155,7 @@ CASES: dict[str, Callable[[], Answers]] = {
 
 
 def metrics_for(target: Any, only: list[str] | None) -> Iterator[Metric]:
-    """The metrics named, or all of `CHOSEN`, that have a meaning for this truth."""
+    """The metrics named, or all of `CHOSEN`, that have a meaning for this target."""
     chosen = only or CHOSEN.get(target.kind)
     for name in METRICS.names():
         metric = METRICS.load(name).METRIC()

@@ -66,7 +66,7 @@ def outlines(images: int, image: np.ndarray, box: np.ndarray, wave: np.ndarray, 
 
 
 def made(images: int, objects: int, detections: int, classes: int) -> tuple[InstanceMasks, InstanceMasks]:
-    """(prediction, truth): half of the detections lie near an object, one object of 100 is a crowd."""
+    """(prediction, target): half of the detections lie near an object, one object of 100 is a crowd."""
     rng = np.random.default_rng(0)
     share = 1 / np.arange(1, classes + 1) ** 0.7
     share /= share.sum()

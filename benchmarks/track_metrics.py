@@ -163,8 +163,8 @@ def _preprocessed(
 def tud(name: str) -> tuple[Tracks, Tracks]:
     """(prediction, annotation) of the example results that motmetrics brings along."""
     folder = DATA / "tud_mot_text" / name
-    result, truth = open_data(folder / "example_result.txt"), open_data(folder / "gt" / "gt.txt")
-    return result.targets_as(Tracks).as_prediction(0), truth.targets_as(Tracks)
+    result, target = open_data(folder / "example_result.txt"), open_data(folder / "gt" / "gt.txt")
+    return result.targets_as(Tracks).as_prediction(0), target.targets_as(Tracks)
 
 
 def large(sequences: int = 5, frames: int = 300, objects: int = 40) -> tuple[Tracks, Tracks]:

@@ -264,7 +264,7 @@ def tasks() -> str:
         [f"`{c.name}`", c.summary, c.target_type, c.primary_metric, f"`{c.default_model}`"] for c in cards
     ]
     parts = [part for c in cards for part in _settings(f"task `{c.name}`", task_type(c.name).Options)]
-    columns = ["name", "what is asked", "truth", "main score", "default method"]
+    columns = ["name", "what is asked", "target", "main score", "default method"]
     return "# Tasks\n\n" + table(columns, rows) + "\n\n" + "\n\n".join(parts)
 
 

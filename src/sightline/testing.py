@@ -96,13 +96,13 @@ def _as_seen(baseline: Baseline, images: np.ndarray) -> Any:
 
 
 def _check_best(task: Task, dataset: Dataset) -> None:
-    """Truth given as prediction must score best, where truth and prediction are of one kind."""
+    """Target given as prediction must score best, where target and prediction are of one kind."""
     if task.card.target_type != task.card.prediction_type:
         return
     perfect = dataset.targets.as_prediction(len(dataset.classes or ()))
     metric = task.metrics()[task.card.primary_metric]
     metric.update(perfect, dataset.targets)
-    assert metric.compute() == metric.card.best, f"{metric.card.name} of the truth is {metric.compute()}"
+    assert metric.compute() == metric.card.best, f"{metric.card.name} of the target is {metric.compute()}"
 
 
 def check_model(
@@ -161,7 +161,7 @@ def check_learns(
 
 
 def check_teachable(task: str, *, steps: int = 5) -> None:
-    """A task's usual method learns what another network says, without a look at the truth."""
+    """A task's usual method learns what another network says, without a look at the target."""
     toy = toy_plan(task)
     batch = batch_of(toy.dataset)
     teacher = Teacher(build_model(toy).eval().requires_grad_(False), 1.0, "a teacher")

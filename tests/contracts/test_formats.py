@@ -41,7 +41,7 @@ POINTS_ONLY = ("deeplabcut", "keypoint-table", "label-studio")
 
 
 def made(target_type: str, names: tuple[str, ...] = ("ant", "bee", "cat")) -> Dataset:
-    """Twelve grey images with splits, and with groups where numbers are the truth. Some have no box; masks
+    """Twelve grey images with splits, and with groups where numbers are the target. Some have no box; masks
     of objects do not overlap."""
     rng, n = np.random.default_rng(0), 12
     counts = torch.arange(n) % 4
@@ -96,7 +96,7 @@ def sequences() -> Dataset:
 
 
 def rows(dataset: Dataset) -> dict[str, tuple[str, str, str, str]]:
-    """Truth, split, group and pixels by id."""
+    """Target, split, group and pixels by id."""
     targets = dataset.targets.to_json()
     groups = ["" for _ in dataset.ids] if dataset.groups is None else dataset.groups.tolist()
     return {
@@ -145,7 +145,7 @@ def test_what_is_not_there_is_an_error_of_ours(name: str, tmp_path: Path) -> Non
 
 
 def accepted(name: str, target_type: str, folder: Path) -> Dataset | None:
-    """What a format writes to a folder: three classes, else one; None where it refuses that truth."""
+    """What a format writes to a folder: three classes, else one; None where it refuses that target."""
     for names in (
         (("ant", "bee", "cat"), ("object",)) if target_type == "outlines" else (("ant", "bee", "cat"),)
     ):

@@ -37,7 +37,7 @@ CALLED = {"ap": "mAP50-95", "ap50": "mAP50", "ap75": "mAP75", "ap-small": "mAP s
 
 
 def answers(kind: str, n: int, seed: int = 0) -> tuple[Any, Any]:
-    """(prediction, truth) with ties, rare classes and some mistakes."""
+    """(prediction, target) with ties, rare classes and some mistakes."""
     rng = np.random.default_rng(seed)
     if kind == "instances":
         return boxes(n, rng)

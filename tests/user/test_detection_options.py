@@ -39,7 +39,7 @@ def test_what_is_wrong_with_other_data_is_said(sightline: Callable, photos: Path
     completed = sightline("evaluate", "runs/photos-1", other)
     assert completed.code == 0
     assert (
-        "error: conflicting-labels: 1 images are there more than once with different truths" in completed.err
+        "error: conflicting-labels: 1 images are there more than once with different targets" in completed.err
     )
     assert "day/000.png = night/copy.png" in completed.err
     assert "warning: duplicates: " in completed.err

@@ -1,4 +1,4 @@
-"""`sightline check --run`: what a trained model says against the truths, as a user goes."""
+"""`sightline check --run`: what a trained model says against the targets, as a user goes."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ class TaskCard:
         prediction_type: Name of the target type of the predictions.
         primary_metric: Name of the metric that choosing and stopping go by.
         default_model: Method in the task's `models/` used when none is named.
-        auto_detect: Whether data with this truth are taken for this task when none is named.
+        auto_detect: Whether data with this target are taken for this task when none is named.
         default_max_size: Longest side in pixels that larger images are brought to, where models need sides
             that are multiples of a stride and no size is asked for.
         defaults: Recipe values that suit the task where the model's card has none.

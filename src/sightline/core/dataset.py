@@ -70,8 +70,8 @@ class Dataset:
         format: Name of the format it was read as.
         ids: Unique name of each item: its path below `root`, or "train/00042".
         pixels: Where the images come from.
-        targets: Truth of all items; the first axis is the item.
-        classes: Class table, or None where the truth has none.
+        targets: Target of all items; the first axis is the item.
+        classes: Class table, or None where the target has none.
         splits: (N,) "train", "val", "test" or "" (not given), as the data say.
         groups: (N,) name of the group each item belongs to, or None where unknown.
         sequences: (N,) name of the video or series that each item is a part of, or None where unknown.

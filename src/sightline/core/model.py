@@ -122,7 +122,7 @@ class Model(nn.Module, ABC):
         """Named scalars; "loss" is minimized, all are logged. Empty for a model without a loss.
 
         Args:
-            batch: Images and truths.
+            batch: Images and targets.
             rng: Source of every draw that the loss makes.
             part: Whose turn it is, where groups take turns; "all" in validation.
             outputs: What `forward` gave for this batch, where it is already at hand.
@@ -155,9 +155,9 @@ class Model(nn.Module, ABC):
 
         Args:
             features: (N, D) of training images, as the backbone gives them.
-            target: Their truths.
+            target: Their targets.
             val_features: (M, D) of validation images, by which the penalty is chosen.
-            val_target: Their truths.
+            val_target: Their targets.
 
         Raises:
             UsageError: If the model has no such head.

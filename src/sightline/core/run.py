@@ -198,7 +198,7 @@ class Run:
         storage.write_text(self.path / "predictions" / f"{split}.jsonl", "\n".join(lines) + "\n")
 
     def predictions(self, split: str = "test") -> tuple[list[str], Any, Any]:
-        """(ids, prediction, truth) as `save_predictions` wrote them.
+        """(ids, prediction, target) as `save_predictions` wrote them.
 
         Raises:
             DataError: If that split was not evaluated.

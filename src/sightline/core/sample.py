@@ -22,7 +22,7 @@ class Sample:
 
     Attributes:
         image: (C, H, W) uint8, RGB or grey, C is 3 or 1.
-        target: Truth for one image, or None.
+        target: Target for one image, or None.
         id: Name of the sample in its data set.
     """
 
@@ -33,12 +33,12 @@ class Sample:
 
 @dataclass(frozen=True, init=False)
 class Batch:
-    """B inputs with their truths.
+    """B inputs with their targets.
 
     Attributes:
         inputs: What the model is given, by name: {"image": (B, C, H, W)}; a clip or volume is (B, C, T, H, W)
             or (B, C, D, H, W), a pair has two names. uint8 in [0, 255], or float in [0, 1].
-        targets: Truth of B items, or None.
+        targets: Target of B items, or None.
         ids: Their names.
         affine: (B, d, d + 1) maps from the pixels of the stored items to those of the inputs, or None: as
             stored. See `core.geometry`.

@@ -35,7 +35,7 @@ class DataInfo:
         num_images: Training images.
         multilabel: Whether an image may have several labels.
         class_counts: Training images, or objects in them, of each class (empty without classes).
-        output_stats: Per output (mean, std) of the training truths, for regression.
+        output_stats: Per output (mean, std) of the training targets, for regression.
         statistics: What else a kind of target says of them (`Targets.summary`), by name.
         input: Kind of input; see `core.inputs.InputSpec`.
         frames: Of a clip, else None.
@@ -65,7 +65,7 @@ class Baseline:
     Attributes:
         name: As the table prints it.
         summary: What it does, in a line.
-        learn: `(images, truth) -> state`, with images (N, H, W, C) uint8, and tensors by name.
+        learn: `(images, target) -> state`, with images (N, H, W, C) uint8, and tensors by name.
             `images` is None for one that does not look.
         uses_images: Whether it looks at the images at all.
         frozen: Whether `images` are features (N, D) of the installed network rather than pixels; such a
@@ -164,7 +164,7 @@ class Task(ABC):
 
         Args:
             prediction: What the model says of some items.
-            target: Their truths.
+            target: Their targets.
             ids: Their names.
             settings: Those of the model; and `trained`, the names of the items it was trained on.
         """

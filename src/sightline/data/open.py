@@ -66,7 +66,7 @@ def open_data(
         The data set; its notes say what was recognised and why.
 
     Raises:
-        DataError: If there is nothing of that name, it cannot be used, or it holds another truth.
+        DataError: If there is nothing of that name, it cannot be used, or it holds another target.
         UsageError: If two formats are equally sure and do not say the same, or the range is none, or is given
             for data that have none.
     """
@@ -193,7 +193,7 @@ def _recognize(source: str, options: ReadOptions) -> tuple[str, str]:
 
 
 def _of_that_truth(source: str, sure: dict[str, float], best: float, options: ReadOptions) -> str | None:
-    """A likely format that holds the truth that is wanted, where the likeliest of all do not; None else."""
+    """A likely format that holds the target that is wanted, where the likeliest of all do not; None else."""
     fit = {
         n: v
         for n, v in sure.items()
@@ -230,7 +230,7 @@ def _of_several(source: str, winners: list[str], options: ReadOptions) -> tuple[
 
 
 def _another(source: str, dataset: Dataset, target_type: str, why: str) -> str:
-    """Why data that were read hold another truth than the task needs."""
+    """Why data that were read hold another target than the task needs."""
     path = Path(source)
     way = describe_unread(unread(path), path) if path.is_dir() else ""
     text = (
@@ -246,7 +246,7 @@ def _needed(kind: str | None) -> str:
 
 
 def _looked_for(target_type: str) -> str:
-    """What the formats that hold a truth look like."""
+    """What the formats that hold a target look like."""
     cards = [FORMATS.load(name).CARD for name in FORMATS.names()]
     looks = "; ".join(f"{c.name}: {c.recognized_by}" for c in cards if target_type in c.target_types)
     return f"Looked for {_needed(target_type)} as {looks}."

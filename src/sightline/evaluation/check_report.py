@@ -11,6 +11,7 @@ from sightline.core.dataset import SPLITS, Dataset
 from sightline.core.report import Figure, Finding, Table
 from sightline.data.check import ORDER, look, require_known
 from sightline.data.checks._report import class_counts
+from sightline.data.inputs import input_kind
 from sightline.evaluation import label_issues
 
 LISTED = 5
@@ -25,15 +26,16 @@ class Checked:
         name: Name of the data set.
         format: How it lies on disk.
         root: Where it lies, or None.
-        n: Images.
-        target_type: Kind of its truth ("label").
-        splits: Images in each given split ("" where none is given).
-        classes: One row a class: index, id, name, images in each split, and its boxes, objects or pixels
+        n: Items: images, clips, sequences ...
+        target_type: Kind of its target ("label").
+        splits: Items in each given split ("" where none is given).
+        classes: One row a class: index, id, name, items in each split, and its boxes, objects or pixels
             where there are any.
         messages: What was recognised and why.
         findings: What is wrong or worth knowing, the worst first.
         accepted: Names of findings that the user knows and means.
         label_issues: Names of the findings that come from a model.
+        item: What one item is called: "image".
     """
 
     name: str
@@ -47,6 +49,7 @@ class Checked:
     findings: list[Finding]
     accepted: tuple[str, ...] = field(default=())
     label_issues: tuple[str, ...] = field(default=())
+    item: str = "image"
 
     @property
     def exit_code(self) -> int:
@@ -68,7 +71,8 @@ class Checked:
         mark = {name: " (accepted)" for name in self.accepted}
         rows = [[f.severity + mark.get(f.name, ""), f.name, f.count, f.message, f.fix] for f in self.findings]
         note = " ".join(self.messages)
-        title = f"Findings on '{self.name}': {self.n:,} images, format '{self.format}'{where}"
+        items = f"{self.n:,} {self.item}{'s' * (self.n != 1)}"
+        title = f"Findings on '{self.name}': {items}, format '{self.format}'{where}"
         if not rows:
             note = f"Nothing was found. {note}".strip()
         shown.append(Table(title, ["severity", "name", "count", "what", "what to do"], rows, note))
@@ -86,9 +90,9 @@ def check_data(dataset: Dataset, run: Path | None, accept: Sequence[str], exif: 
 
     Args:
         dataset: The data.
-        run: Run whose model says which truths are doubtful, or None.
+        run: Run whose model says which targets are doubtful, or None.
         accept: Names of findings that are known and meant.
-        exif: What was said of how truths were drawn.
+        exif: What was said of how targets were drawn.
 
     Raises:
         UnknownName: If something is accepted that no check reports.
@@ -110,10 +114,11 @@ def describe(dataset: Dataset, findings: list[Finding], accept: Sequence[str] = 
         UnknownName: If something is accepted that no check reports.
     """
     require_known(accept, findings, label_issues.names())
+    item = input_kind(dataset.input).item
     given = [s for s in ("", *SPLITS) if (dataset.splits == s).any()]
     classes: list[dict[str, Any]] = []
     if dataset.classes is not None:
-        counts = {s or "images": class_counts(dataset, dataset.indices_of(s)) for s in given}
+        counts = {s or f"{item}s": class_counts(dataset, dataset.indices_of(s)) for s in given}
         counts |= dataset.targets.class_totals(len(dataset.classes))
         classes = [
             {
@@ -135,4 +140,5 @@ def describe(dataset: Dataset, findings: list[Finding], accept: Sequence[str] = 
         messages=dataset.messages,
         findings=findings,
         accepted=tuple(accept),
+        item=item,
     )

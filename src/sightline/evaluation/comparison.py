@@ -179,7 +179,7 @@ def _pair(task: Task, first: Run, other: Run, a: str, b: str) -> Pair:
     differ = sum(x != y for x, y in zip(canonical_json(target), canonical_json(same), strict=True))
     if differ:
         raise UsageError(
-            f"{a} and {b} do not agree on the truth of {differ} of {len(common)} test images of the same "
+            f"{a} and {b} do not agree on the target of {differ} of {len(common)} test images of the same "
             "name: these are different data, or labels were changed. Train both on the same."
         )
     groups_by_id = first.groups("test")

@@ -50,7 +50,7 @@ def witness(path: Path, dataset: Dataset) -> Witness:
     """Open a run, if it fits the data; no image is read.
 
     Raises:
-        DataError: If there is no run, or the data hold another kind of truth.
+        DataError: If there is no run, or the data hold another kind of target.
         UsageError: If its task knows no doubts.
     """
     run = Run.open(path)
@@ -59,12 +59,12 @@ def witness(path: Path, dataset: Dataset) -> Witness:
     if not task.findings:
         able = ", ".join(n for n in TASKS.names() if task_type(n).findings)
         raise UsageError(
-            f"--run {path} is of task '{name}', whose models cannot tell doubtful truths (those of {able} "
+            f"--run {path} is of task '{name}', whose models cannot tell doubtful targets (those of {able} "
             "can). Leave out --run."
         )
     if dataset.target_type != task.card.target_type:
         raise DataError(
-            f"--run {path} is of task '{name}', whose truth is of the kind '{task.card.target_type}'; "
+            f"--run {path} is of task '{name}', whose target is of the kind '{task.card.target_type}'; "
             f"{dataset.name} has {dataset.targets.description}. Name a run of this kind of data, or have "
             "the data "
             f"read otherwise with --task {name}."

@@ -132,7 +132,7 @@ def same_question(dataset: Dataset, run: Run) -> Dataset:
     """The data, if they ask what the model answers.
 
     Raises:
-        DataError: If the truths are of another kind, or the numbers have other names.
+        DataError: If the targets are of another kind, or the numbers have other names.
     """
     multi = bool(getattr(dataset.targets, "multilabel", False))
     if multi != bool(run.record.model_config.multilabel):

@@ -26,7 +26,7 @@ class Batches(Protocol):
 
     @property
     def targets(self) -> Any:
-        """Truths of all of them."""
+        """Targets of all of them."""
 
     def whole(self, prediction: Any) -> Any:
         """Predictions for the items, from predictions for what the batches hold."""
@@ -42,7 +42,7 @@ class Predicted:
 
     Attributes:
         prediction: Predictions for all images, on the CPU, in the pixels of the stored images.
-        target: Their truths.
+        target: Their targets.
         ids: Their names.
         loss: Mean loss over the images; None for a model without a loss.
     """

@@ -17,7 +17,7 @@ def cross_entropy(logits: Tensor, goal: Tensor, weights: Tensor, smooth: float) 
         logits: (B, K).
         goal: (B, K) share of each class in each image.
         weights: (K,).
-        smooth: Share of the truth that is spread evenly over all classes.
+        smooth: Share of the target that is spread evenly over all classes.
     """
     far = -F.log_softmax(logits, 1)
     share = goal * weights

@@ -17,7 +17,7 @@ class AveragePrecision(Weighted):
 
     The sum over all thresholds of (recall gained) x (precision there), without interpolation. As
     `sklearn.metrics.average_precision_score(average="macro")`, but classes without an image in the
-    truth are left out of the mean (sklearn counts them as 0). Two classes are two classes here:
+    target are left out of the mean (sklearn counts them as 0). Two classes are two classes here:
     both count.
 
     Source: Buckley & Voorhees, Evaluating evaluation measure stability, SIGIR 2000.

@@ -10,9 +10,9 @@ from sightline.metrics.functional.weighted import Array, Weighted, average, conf
 
 
 class BalancedAccuracy(Weighted):
-    """Mean recall over the classes that occur in the truth.
+    """Mean recall over the classes that occur in the target.
 
-    Chance is 1 / K whatever the class counts. Classes without an image in the truth are left out.
+    Chance is 1 / K whatever the class counts. Classes without an image in the target are left out.
     As `sklearn.metrics.balanced_accuracy_score`. Where an image may have several labels, the mean
     over the labels of (sensitivity + specificity) / 2; labels that all or no images have are left
     out.

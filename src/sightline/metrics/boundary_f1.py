@@ -19,7 +19,7 @@ TOLERANCE = 0.0075
 
 
 class BoundaryF1(Weighted):
-    """Mean over the images of the mean F1 over the classes that have a border in that image's truth.
+    """Mean over the images of the mean F1 over the classes that have a border in that image's target.
 
     A border pixel has a neighbour (above, below, beside) of another class. Precision is the share of the
     predicted border pixels of a class that lie nearer to its true border than 0.75 % of the image's
@@ -53,7 +53,7 @@ class BoundaryF1(Weighted):
 
 
 def _scores(predicted: Array, target: Array) -> list[float]:
-    """F1 of each class that has a border in the truth."""
+    """F1 of each class that has a border in the target."""
     valid = target != IGNORE_INDEX
     edge, true = _border(predicted, valid), _border(target, valid)
     reach = TOLERANCE * math.hypot(*target.shape)

@@ -58,7 +58,7 @@ def temperature(scores: Array, target: Array) -> float:
     Source: Guo et al., On calibration of modern neural networks, ICML 2017.
     """
     if len(scores) != len(target) or (target.ndim == 2 and target.shape != scores.shape):
-        raise ValueError(f"Scores {scores.shape} and truth {target.shape} do not fit together.")
+        raise ValueError(f"Scores {scores.shape} and target {target.shape} do not fit together.")
     if np.isnan(scores).any():
         raise ValueError("Some scores are nan, so no temperature can be fitted.")
     if len(scores) == 0:

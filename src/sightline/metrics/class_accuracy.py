@@ -11,7 +11,7 @@ from sightline.metrics.functional.weighted import Array, Weighted, average
 
 
 class ClassAccuracy(Weighted):
-    """Mean over the classes in the truth of the share of their pixels, of all images, that is right.
+    """Mean over the classes in the target of the share of their pixels, of all images, that is right.
 
     It is mean recall: pixels wrongly said to be of a class cost that class nothing. Void pixels are left out.
 

@@ -72,7 +72,7 @@ def curves(evaluation: Evaluation, classes: int, measure: Measure = by_boxes) ->
         One for each class, also for those without objects or detections.
 
     Raises:
-        ValueError: If the prediction has no scores, or not as many images as the truth.
+        ValueError: If the prediction has no scores, or not as many images as the target.
     """
     m, target = matches(evaluation, measure), evaluation.target
     keep, counted = m.ignored[:, 0] & 1 == 0, m.counted[:, 0]
@@ -125,7 +125,7 @@ def best_threshold(evaluation: Evaluation, otherwise: float = 0.25, measure: Mea
         The middle between the lowest confidence that is shown and the highest that is not.
 
     Raises:
-        ValueError: If the prediction has no scores, or not as many images as the truth.
+        ValueError: If the prediction has no scores, or not as many images as the target.
     """
     classes = 1 + max(
         int(x.labels.max()) if len(x.labels) else -1 for x in (evaluation.prediction, evaluation.target)
@@ -187,7 +187,7 @@ def confusion(prediction: Any, target: Any, classes: int, threshold: float, iou:
         detections of nothing, the last column objects that were not found.
 
     Raises:
-        ValueError: If the prediction has no scores, or not as many images as the truth.
+        ValueError: If the prediction has no scores, or not as many images as the target.
     """
     d = ordered(prediction, target)
     keep = np.flatnonzero(d.score >= threshold)

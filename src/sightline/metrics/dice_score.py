@@ -11,7 +11,7 @@ from sightline.metrics.functional.weighted import Array, Weighted, average
 
 
 class DiceScore(Weighted):
-    """Mean over the classes in the truth of 2 |A and B| / (|A| + |B|), from all pixels of the set.
+    """Mean over the classes in the target of 2 |A and B| / (|A| + |B|), from all pixels of the set.
 
     It is the F1 score of pixels, and never less than IoU. Void pixels are left out.
 

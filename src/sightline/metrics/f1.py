@@ -22,11 +22,11 @@ class F1(Weighted):
     """F1, which is 2 TP / (2 TP + FP + FN), as `sklearn.metrics.f1_score`.
 
     Args:
-        mean: "macro", the mean over the classes: one that neither the truth nor the predictions contain is
+        mean: "macro", the mean over the classes: one that neither the target nor the predictions contain is
             left out, as with `zero_division=nan`; one that is predicted only counts as 0. "micro", over all
             decisions of all labels: with one label an image it equals the accuracy; not defined (sklearn: 0)
             where there is neither a true nor a predicted label. "weighted", the mean over the classes by how
-            many images have the class in the truth; not defined without any true label.
+            many images have the class in the target; not defined without any true label.
     """
 
     scale = "share"

@@ -13,9 +13,9 @@ from sightline.metrics.functional.weighted import Array, Weighted, mean
 
 
 class ImageIoU(Weighted):
-    """Mean over the images of the mean IoU over the classes in that image's truth.
+    """Mean over the images of the mean IoU over the classes in that image's target.
 
-    Small objects and small images count as much as large ones, unlike in mIoU. Images whose truth is
+    Small objects and small images count as much as large ones, unlike in mIoU. Images whose target is
     all void are left out.
 
     Source: Csurka et al., What is a good evaluation measure for semantic segmentation?, BMVC 2013.

@@ -12,7 +12,7 @@ from sightline.metrics.functional.weighted import Array, Weighted, errors, mean
 
 
 class Mae(Weighted):
-    """Mean absolute error, in the unit of the truth; mean over the outputs where there are several.
+    """Mean absolute error, in the unit of the target; mean over the outputs where there are several.
 
     As `sklearn.metrics.mean_absolute_error`.
     """

@@ -13,7 +13,7 @@ from sightline.metrics.functional.weighted import Array, Weighted, average
 class MeanIoU(Weighted):
     """Mean over the classes of intersection over union, from one confusion matrix over the whole set.
 
-    Classes count that occur in the truth: one that is only predicted makes others worse, but has no IoU
+    Classes count that occur in the target: one that is only predicted makes others worse, but has no IoU
     of its own. Void pixels are left out. Mean IoU by image (`ImageIoU`) is another number.
 
     Source: Everingham et al., The PASCAL Visual Object Classes Challenge: a retrospective, IJCV 111, 2015.

@@ -41,7 +41,7 @@ class _Case:
     Attributes:
         row, image, label, score: (D,) of each detection; by image, class and falling score.
         right: (D,) bool.
-        there: (M,) rows of the objects in the truth.
+        there: (M,) rows of the objects in the target.
         true: (M,) their classes.
         free: (M,) bool which are not found.
     """
@@ -78,7 +78,7 @@ def mistakes(evaluation: Evaluation) -> Mistakes:
         The mistakes; `ap50` and costs are nan where there are no objects.
 
     Raises:
-        ValueError: If the prediction has no scores, or not as many images as the truth.
+        ValueError: If the prediction has no scores, or not as many images as the target.
 
     Source: Bolya et al., TIDE: a general toolbox for identifying object detection errors, ECCV 2020,
     sections 2.2 and 2.3, with the order and the ties of its own code.

@@ -20,7 +20,7 @@ ABOVE = np.array([np.nextafter(0.5, 1)])
 
 
 class PanopticQuality(Weighted):
-    """Mean over the classes, which occur in truth or prediction, of sum(IoU of TP) / (TP + FP / 2 + FN / 2).
+    """Mean over the classes, which occur in target or prediction, of sum(IoU of TP) / (TP + FP / 2 + FN / 2).
 
     Objects only ("things"). Those said with a confidence of at least 0.5 count, all if they have none.
     In the paper masks do not overlap each other; where they do, the more confident one takes the

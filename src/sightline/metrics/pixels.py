@@ -34,7 +34,7 @@ class PerClass:
 def confusion(prediction: Any, target: Any, classes: int) -> Array:
     """Confusion matrix (K, K) int64 of pixels over all images: rows are targets, columns predictions.
 
-    Pixels without a class in the truth are left out, and so are those without one in the prediction.
+    Pixels without a class in the target are left out, and so are those without one in the prediction.
 
     Args:
         prediction: `SemanticMasks` of N images.

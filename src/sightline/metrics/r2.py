@@ -14,7 +14,7 @@ from sightline.metrics.functional.weighted import Array, Weighted, array, averag
 class R2(Weighted):
     """1 - (sum of squared errors) / (sum of squares about the mean); mean over the outputs.
 
-    0 is what the mean of the test truths would get; below 0 is worse than that. Outputs whose truth
+    0 is what the mean of the test targets would get; below 0 is worse than that. Outputs whose target
     is constant are left out (scikit-learn's `r2_score` counts them as 0 or 1); otherwise the same.
     """
 

@@ -12,7 +12,7 @@ from sightline.metrics.functional.weighted import Array, Weighted, errors, mean
 
 
 class Rmse(Weighted):
-    """Root of the mean squared error, in the unit of the truth; mean over the outputs' roots.
+    """Root of the mean squared error, in the unit of the target; mean over the outputs' roots.
 
     As `sklearn.metrics.root_mean_squared_error`.
     """

@@ -81,7 +81,7 @@ def boxes(
         scores: (M,) in [0, 1], written behind the name, or None.
         names: Name of each class, or None to write nothing.
         colors: RGB of class 0, 1, ...; begun again after the last. One colour gives all classes the same.
-        dashed: Broken lines, to tell truth from prediction.
+        dashed: Broken lines, to tell target from prediction.
 
     Returns:
         (H, W, 3) uint8, a new array.

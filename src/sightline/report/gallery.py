@@ -30,7 +30,7 @@ def scene(gallery: PredictionGallery, i: int, image: ImageArray) -> ImageArray |
         image: (H, W, C) uint8, as stored.
 
     Returns:
-        (H', W', 3) uint8: truth on the left, prediction on the right where both are there, and what differs
+        (H', W', 3) uint8: target on the left, prediction on the right where both are there, and what differs
         where that can be drawn.
     """
     both = (gallery.target, gallery.prediction)

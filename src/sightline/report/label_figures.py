@@ -40,7 +40,7 @@ def figures(
     np.add.at(counts, (target.value.numpy(), prediction.value.numpy()), 1)
     predicted, true = (F.one_hot(v, k).bool() for v in (prediction.value, target.value))
     return [
-        Matrix("Confusion matrix", names, counts.tolist(), "Rows: truth. Columns: prediction."),
+        Matrix("Confusion matrix", names, counts.tolist(), "Rows: target. Columns: prediction."),
         per_class(names, predicted, true, item),
         calibration_plot(prediction, target, item),
         *galleries(names, prediction, target, ids),

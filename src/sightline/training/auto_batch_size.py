@@ -39,7 +39,7 @@ def on_gpu(model: Model, targets: Callable[[int], object], start: int, device: t
 
     Args:
         model: On the device.
-        targets: Truths for so many images, on the CPU.
+        targets: Targets for so many images, on the CPU.
         start: The largest size that is wanted.
         device: A CUDA device.
     """

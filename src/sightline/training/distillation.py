@@ -28,7 +28,7 @@ class Teacher:
     name: str
 
     def losses(self, student: Model, batch: Batch, rng: torch.Generator, part: str) -> dict[str, Tensor]:
-        """As `Model.loss`, with a weighted mean of both losses as "loss"; the task's own is "truth"."""
+        """As `Model.loss`, with a weighted mean of both losses as "loss"; the task's own is "target"."""
         outputs = student(batch.images)
         terms = student.loss(batch, rng, part, outputs=outputs)
         far = student.distillation_loss(outputs, self.teacher_outputs(batch.images))

@@ -124,7 +124,7 @@ def test_regression_runs_compare_by_their_errors(tmp_path: Path) -> None:
         ({"task": "regress", "target": TRUTH.astype(float)}, "a run of classify and b of regress"),
         ({"classes": ("cat", "dog", "eel")}, r"different classes \(eel, owl\)"),
         ({"ids": [f"other/{i}" for i in range(N)]}, "no test image in common"),
-        ({"target": (TRUTH + (np.arange(N) < 7)) % 3}, "truth of 7 of 300"),
+        ({"target": (TRUTH + (np.arange(N) < 7)) % 3}, "target of 7 of 300"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(tmp_path: Path, change: dict[str, object], says: str) -> None:

@@ -34,7 +34,7 @@ OBJECTS = [f for f in written_formats() if f not in (*MAPS, *BOXES, *OTHERS)]
 
 
 class Oracle:
-    """Says the truth of built-in scenes, with scores."""
+    """Says the target of built-in scenes, with scores."""
 
     def __init__(self, dataset: Dataset) -> None:
         assert dataset.classes is not None
@@ -55,7 +55,7 @@ class Oracle:
 
 @pytest.fixture
 def scenes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Dataset]:
-    """Built-in scenes as files, and a model that knows their truth."""
+    """Built-in scenes as files, and a model that knows their target."""
 
     def make(kind: str) -> Dataset:
         dataset = open_data(f"shapes:{kind}:{N}")
@@ -183,8 +183,8 @@ def test_what_cannot_be_written_is_refused(scenes: Callable, tmp_path: Path) -> 
     with pytest.raises(UsageError, match=r"--to is one of images, .*csv, .*label-studio.*Received 'cvta'"):
         answer(tmp_path, "cvta")
     (tmp_path / "labels").mkdir()
-    (tmp_path / "labels/mine.txt").write_text("truth")
-    with pytest.raises(UsageError, match="may be somebody's truth"):
+    (tmp_path / "labels/mine.txt").write_text("target")
+    with pytest.raises(UsageError, match="may be somebody's target"):
         answer(tmp_path, "cvat")
 
 

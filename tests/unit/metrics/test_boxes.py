@@ -131,7 +131,7 @@ def test_predictions_that_cannot_be_judged_are_refused(name: str) -> None:
     prediction, target = drawn(0)
     with pytest.raises(ValueError, match="without scores"):
         made(name).update(target, target)
-    with pytest.raises(ValueError, match="19 images and the truth 20"):
+    with pytest.raises(ValueError, match="19 images and the target 20"):
         made(name).update(prediction[:19], target)
 
 

@@ -211,7 +211,7 @@ def test_pq_is_quality_of_segments_times_quality_of_recognition(seed: int) -> No
 @pytest.mark.parametrize("name", NAMES)
 def test_predictions_that_cannot_be_judged_are_refused(name: str) -> None:
     prediction, target = drawn(1)
-    with pytest.raises(ValueError, match="5 images and the truth 6"):
+    with pytest.raises(ValueError, match="5 images and the target 6"):
         value(name, prediction[:5], target)
     with pytest.raises(ValueError, match="Received boxes only"):
         value(name, prediction.boxed(), target)  # type: ignore[arg-type]

@@ -119,10 +119,10 @@ def test_nothing_but_void_is_not_defined(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_maps_that_cannot_be_judged_are_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="2 images and the truth 1"):
+    with pytest.raises(ValueError, match="2 images and the target 1"):
         value(name, SAID, TRUTH[0])
     with pytest.raises(
-        ValueError, match=r"Map 0 of the prediction is \(1, 4\) and that of the truth \(2, 4\)"
+        ValueError, match=r"Map 0 of the prediction is \(1, 4\) and that of the target \(2, 4\)"
     ):
         value(name, SAID[1], TRUTH[0])
 

@@ -83,8 +83,8 @@ def test_flags_and_distractors_are_left_out_as_in_mot17(seed: int) -> None:
 @pytest.mark.parametrize("name", ["TUD-Campus", "TUD-Stadtmitte"])
 def test_a_published_result_scores_as_in_trackeval(name: str, data_folder: Callable[[str], Path]) -> None:
     folder = data_folder("tud_mot_text") / name
-    result, truth = open_data(folder / "example_result.txt"), open_data(folder / "gt" / "gt.txt")
-    same(name, ours(result.targets_as(Tracks).as_prediction(0), truth.targets_as(Tracks)))
+    result, target = open_data(folder / "example_result.txt"), open_data(folder / "gt" / "gt.txt")
+    same(name, ours(result.targets_as(Tracks).as_prediction(0), target.targets_as(Tracks)))
 
 
 @settings(max_examples=50, deadline=None)

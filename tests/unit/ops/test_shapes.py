@@ -1,4 +1,4 @@
-"""Scenes whose truth must agree with their pixels."""
+"""Scenes whose target must agree with their pixels."""
 
 from __future__ import annotations
 

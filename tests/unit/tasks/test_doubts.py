@@ -1,4 +1,4 @@
-"""What models say against truths: planted mistakes are found, each once and no other."""
+"""What models say against targets: planted mistakes are found, each once and no other."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def build(name: str, size: tuple[int, int] = (SIDE, SIDE), **options: Any) -> Mo
 
 
 def batch_of(n: int = 8, most: int = 3) -> Batch:
-    """Scenes of shapes, as images and truths."""
+    """Scenes of shapes, as images and targets."""
     rng = np.random.default_rng(0)
     scenes = [scene(rng, (SIDE, SIDE), most=most) for _ in range(n)]
     target = Instances(

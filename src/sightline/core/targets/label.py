@@ -21,7 +21,7 @@ class ClassLabels(Targets):
 
     Attributes:
         value: (N,) int64 class index in [0, K), or (N, K) bool where an image may have several.
-        scores: (N, K) float in [0, 1], or None. For a prediction the probabilities; for a truth
+        scores: (N, K) float in [0, 1], or None. For a prediction the probabilities; for a target
             the soft targets that mixing two images makes.
     """
 

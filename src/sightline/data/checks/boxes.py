@@ -46,7 +46,7 @@ NEEDED = ("no-boxes-to-train",)
 
 
 def run(dataset: Dataset, scan: Scan) -> list[Finding]:
-    """Boxes one by one, and how many an image has. Nothing where the truth is no boxes."""
+    """Boxes one by one, and how many an image has. Nothing where the target is no boxes."""
     if not isinstance(dataset.targets, Instances) or not len(dataset):
         return []
     return [*_sizes(dataset, scan), *_shapes(dataset), *_counts(dataset)]

@@ -121,7 +121,7 @@ def _one_value(dataset: Dataset) -> list[Finding]:
             "constant-target",
             "error",
             f"all images have the same value of {', '.join(names)}; there is nothing to learn",
-            "Check the column that holds the truth.",
+            "Check the column that holds the target.",
             len(names),
             names,
         )

@@ -15,7 +15,7 @@ from sightline.core.report import Finding, Severity
 from sightline.data.checks._report import join_names
 from sightline.data.scan import Scan
 
-MANY_SHARE = 0.01  # share of images with two truths from which training stops
+MANY_SHARE = 0.01  # share of images with two targets from which training stops
 CARD = CheckCard(
     name="duplicates",
     summary="Duplicate images in one split, across splits, or with different targets",
@@ -59,7 +59,7 @@ def groups(scan: Scan) -> list[np.ndarray]:
 
 
 def run(dataset: Dataset, scan: Scan) -> list[Finding]:
-    """Duplicates inside a split, across splits, and with different truths."""
+    """Duplicates inside a split, across splits, and with different targets."""
     sets = groups(scan)
     across = [g for g in sets if len(set(dataset.splits[g])) > 1]
     findings = [*_across(dataset, across), *_conflicts(dataset, sets)]
@@ -103,7 +103,7 @@ def _across(dataset: Dataset, across: list[np.ndarray]) -> list[Finding]:
 
 
 def _conflicts(dataset: Dataset, sets: list[np.ndarray]) -> list[Finding]:
-    """Same image, different truth; what lies in an image may be listed in any order."""
+    """Same image, different target; what lies in an image may be listed in any order."""
     if not sets:
         return []
     inside = dataset.targets.located
@@ -113,11 +113,11 @@ def _conflicts(dataset: Dataset, sets: list[np.ndarray]) -> list[Finding]:
         return []
     n = sum(len(g) for g in torn)
     severity: Severity = "error" if n >= MANY_SHARE * len(dataset) else "warning"
-    what = dataset.targets.description if inside else "truths"
+    what = dataset.targets.description if inside else "targets"
     fix = (
         "Decide what is right, mark it in one of the images, and leave out the others."
         if inside
-        else "Decide which truth is right. If several are, the task is multi-label: use a table."
+        else "Decide which target is right. If several are, the task is multi-label: use a table."
     )
     return [
         Finding(
@@ -133,7 +133,7 @@ def _conflicts(dataset: Dataset, sets: list[np.ndarray]) -> list[Finding]:
 
 
 def _unordered(target: Any) -> str:
-    """The truth of an image as text that is the same in whatever order its objects are listed."""
+    """The target of an image as text that is the same in whatever order its objects are listed."""
     if not isinstance(target, dict) or "labels" not in target:
         return json.dumps(target)
     rest = {k: v for k, v in target.items() if k == "size" or not isinstance(v, list)}

@@ -32,7 +32,7 @@ CARD = CheckCard(
 
 
 def run(dataset: Dataset, scan: Scan) -> list[Finding]:
-    """Masks one by one, and in pairs within an image. Nothing where the truth is no masks of objects."""
+    """Masks one by one, and in pairs within an image. Nothing where the target is no masks of objects."""
     del scan
     targets = dataset.targets
     if not isinstance(targets, InstanceMasks) or not len(targets.labels):

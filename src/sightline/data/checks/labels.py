@@ -33,7 +33,7 @@ CARD = CheckCard(
 
 
 def run(dataset: Dataset, scan: Scan) -> list[Finding]:
-    """Truths item by item, and the names of the classes."""
+    """Targets item by item, and the names of the classes."""
     del scan
     return [*_labels(dataset), *_objects(dataset), *_numbers(dataset), *_names(dataset)]
 
@@ -135,7 +135,7 @@ def _numbers(dataset: Dataset) -> list[Finding]:
     finite = np.isfinite(value).all(1)
     findings = finding_on(
         dataset, "non-finite-targets", "error", ~finite,
-        "{n} images ({share}) have a truth that is missing, NaN or infinite",
+        "{n} images ({share}) have a target that is missing, NaN or infinite",
         "Fill in the numbers, or take these rows out.",
     )  # fmt: skip
     if finite.sum() < 8:
@@ -144,7 +144,7 @@ def _numbers(dataset: Dataset) -> list[Finding]:
     far = (np.abs(value - middle) > FAR * (high - low)) & (high > low) & finite[:, None]
     return findings + finding_on(
         dataset, "target-outliers", "warning", far.any(1),
-        f"{{n}} images have a truth more than {FAR:g} interquartile ranges from the median "
+        f"{{n}} images have a target more than {FAR:g} interquartile ranges from the median "
         f"({_far(value, far)}); the network and the linear baseline are drawn to these, and scores are "
         "mostly about them",
         "Mend slips of the pen, and empty the cells that stand for 'unknown' (-1, -999). If the values are "

@@ -35,7 +35,7 @@ NEEDED = ("no-masks-to-train",)
 
 
 def run(dataset: Dataset, scan: Scan) -> list[Finding]:
-    """Maps one by one, and the classes over all that are trained on. Nothing where the truth is no maps."""
+    """Maps one by one, and the classes over all that are trained on. Nothing where the target is no maps."""
     if dataset.target_type != "masks" or dataset.classes is None or not len(dataset):
         return []
     counts = dataset.targets_as(SemanticMasks).value_counts

@@ -108,7 +108,7 @@ def write(dataset: Dataset, folder: Path) -> Path:
         What to open: the table.
 
     Raises:
-        DataError: If the folder is not empty, or the truth is no boxes.
+        DataError: If the folder is not empty, or the target is no boxes.
     """
     classes = class_table(dataset, folder, CARD.name, ("areas", "crowd", "difficult", "groups"))
     (folder / "images").mkdir(parents=True)

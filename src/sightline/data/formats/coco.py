@@ -96,7 +96,7 @@ def sniff(source: str, options: ReadOptions) -> float:
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
-    """All images of all splits, with their boxes, or masks (truth "outlines"), areas and crowd flags.
+    """All images of all splits, with their boxes, or masks (target "outlines"), areas and crowd flags.
 
     Category ids are kept as they are, holes and all. With masks, boxes are those around them. Images are
     looked for beside the JSON file and, if that lies in a folder `annotations`, beside that.
@@ -176,7 +176,7 @@ def write(dataset: Dataset, folder: Path) -> Path:
         What to open: the folder.
 
     Raises:
-        DataError: If the folder is not empty, the truth is no boxes, or some items have no split.
+        DataError: If the folder is not empty, the target is no boxes, or some items have no split.
     """
     holds = ("areas", "crowd", "scores", "hidden", "skeleton")
     classes = class_table(dataset, folder, CARD.name, holds, kinds=OBJECTS)

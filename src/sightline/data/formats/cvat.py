@@ -44,7 +44,7 @@ def sniff(source: str, options: ReadOptions) -> float:
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
-    """All images with their boxes, or with polygons and masks (truth "outlines"), or with tags ("label").
+    """All images with their boxes, or with polygons and masks (target "outlines"), or with tags ("label").
 
     Tags are taken too where nothing is drawn. The attribute `difficult` and the subset (train, ...) are read
     if there. Each polygon is an object of its own, also in a group.
@@ -112,7 +112,7 @@ def write(dataset: Dataset, folder: Path) -> Path:
         What to open: the folder.
 
     Raises:
-        DataError: If the folder is not empty, or the truth is no boxes.
+        DataError: If the folder is not empty, or the target is no boxes.
     """
     classes = class_table(dataset, folder, CARD.name, ("difficult",), kinds=BOXES_AND_MASKS)
     (folder / "images").mkdir(parents=True)

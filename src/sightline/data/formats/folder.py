@@ -116,7 +116,7 @@ def write(dataset: Dataset, folder: Path) -> Path:
         What to open: the folder.
 
     Raises:
-        DataError: If the folder is not empty, or the truth is not one class an image.
+        DataError: If the folder is not empty, or the target is not one class an image.
     """
     if dataset.classes is None or getattr(dataset.targets, "multilabel", True):
         raise DataError("A folder per class holds one label an image. Write a table instead.")
@@ -266,7 +266,7 @@ def _annotations(contents: _Listing, root: Path) -> Generator[Finding, None, set
     """Findings about files that look like annotations and were not read; also their names."""
     kinds = unread(root)
     forms = [_id(p, root) for kind in kinds if kind.what == FORM for p in kind.files]
-    what = "tables are forms for answers by their names, hold no truth, and were left aside"
+    what = "tables are forms for answers by their names, hold no target, and were left aside"
     yield from listed("forms-left-aside", "info", forms, what, "Nothing to do.")
     same, apart = [], []
     for kind in kinds:

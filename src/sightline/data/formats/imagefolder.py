@@ -63,11 +63,11 @@ def sniff(source: str, options: ReadOptions) -> float:
 def read(source: str, options: ReadOptions) -> Dataset:
     """Read all rows: with boxes if there are objects, else with labels or numbers, as in tables.
 
-    Splits are those of the folders. The truth is `objects`, the column `label` or the like, the only one
+    Splits are those of the folders. The target is `objects`, the column `label` or the like, the only one
     left, or what `--target` names.
 
     Raises:
-        DataError: If there is no such file, it cannot be read, or it is not clear what the truth is.
+        DataError: If there is no such file, it cannot be read, or it is not clear what the target is.
         UnknownName: If the column that is asked for is not there.
     """
     root = Path(source)
@@ -190,13 +190,13 @@ def _column_labels(root: Path, top: Path, rows: _Rows, columns: list[str], optio
         names = named[:1] or left
         if len(names) != 1:
             raise DataError(
-                f"{root}: which column holds the truth? Columns beside {_FILE}: "
+                f"{root}: which column holds the target? Columns beside {_FILE}: "
                 f"{', '.join(columns) or 'none'}. Name it with --target; texts that describe "
-                "images (captions) are no truth here."
+                "images (captions) are no target here."
             )
     cells = [[_cell(row.get(name)) for row in rows.cells] for name in names]
     labels = parse_targets(names, cells, options.target_type, str(root), mark=mark)
-    notes = [f"The truth is {', '.join(map(repr, names))}."]
+    notes = [f"The target is {', '.join(map(repr, names))}."]
     if labels.classes is not None:
         labels.classes, more = _classes(top, list(labels.classes.names))
         notes += more

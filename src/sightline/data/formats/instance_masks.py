@@ -79,9 +79,10 @@ def sniff(source: str, options: ReadOptions) -> float:
 def read(source: str, options: ReadOptions) -> Dataset:
     """Read all images with their objects of one class; only those that train.txt, ... list, if these exist.
 
-    Truth "instances" gives the boxes around the masks, "masks" a map of background and objects. In mask files
-    what is above half of the highest number is the object: 255 or 1, else a finding says so. Maps of object
-    numbers (images/a.png and masks/a.png, 0 where nothing is) are read where there are no folders of masks.
+    Target "instances" gives the boxes around the masks, "masks" a map of background and objects. In mask
+    files what is above half of the highest number is the object: 255 or 1, else a finding says so. Maps
+    of object numbers (images/a.png and masks/a.png, 0 where nothing is) are read where there are no
+    folders of masks.
 
     Raises:
         DataError: If neither is there.
@@ -121,8 +122,8 @@ def write(dataset: Dataset, folder: Path) -> Path:
         What to open: the folder.
 
     Raises:
-        DataError: If the folder is not empty, the truth is no masks of objects, there are several classes, or
-            some items have no split and others have.
+        DataError: If the folder is not empty, the target is no masks of objects, there are several classes,
+            or some items have no split and others have.
     """
     if dataset.target_type != "outlines":
         raise DataError(f"The format '{CARD.name}' holds masks of objects, not a {dataset.target_type}.")
@@ -159,7 +160,7 @@ def _write_item(item: Item, folder: Path, stem: str) -> None:
         (folder / name).mkdir(parents=True)
     (folder / _IMAGES / f"{stem}{item.ending}").write_bytes(item.data)
     for number, thing in enumerate(item.objects, 1):
-        assert thing.mask is not None  # the truth was looked at
+        assert thing.mask is not None  # the target was looked at
         x, y, crop = thing.mask
         whole = np.zeros(item.size, dtype=np.uint8)
         part = whole[y : y + crop.shape[0], x : x + crop.shape[1]]

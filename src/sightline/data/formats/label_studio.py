@@ -51,10 +51,10 @@ def sniff(source: str, options: ReadOptions) -> float:
 def read(source: str, options: ReadOptions) -> Dataset:
     """Read all annotated tasks, with the shapes of their first annotation (one marked ground truth first).
 
-    Truth "outlines" asks for polygons and brush strokes instead; each is an object of its own. Truth "label"
-    asks for the choices of each image; they are taken too where nothing is drawn. An image is looked for
-    by its whole path, by its name, and by its name without the upload's prefix, beside the file and in
-    `images`. A `split` among a task's data is read.
+    Target "outlines" asks for polygons and brush strokes instead; each is an object of its own. Target
+    "label" asks for the choices of each image; they are taken too where nothing is drawn. An image is
+    looked for by its whole path, by its name, and by its name without the upload's prefix, beside the
+    file and in `images`. A `split` among a task's data is read.
 
     Raises:
         DataError: If there is no such file, or it is another export.
@@ -133,7 +133,7 @@ def write(dataset: Dataset, folder: Path) -> Path:
         What to open: the file.
 
     Raises:
-        DataError: If the folder is not empty, or the truth is no boxes.
+        DataError: If the folder is not empty, or the target is no boxes.
     """
     classes = class_table(dataset, folder, CARD.name, kinds=OBJECTS)
     (folder / "images").mkdir(parents=True)

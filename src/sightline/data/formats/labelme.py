@@ -96,7 +96,7 @@ def write(dataset: Dataset, folder: Path) -> Path:
         What to open: the folder.
 
     Raises:
-        DataError: If the folder is not empty, the truth is no boxes, or some items have no split.
+        DataError: If the folder is not empty, the target is no boxes, or some items have no split.
     """
     classes = class_table(dataset, folder, CARD.name, ("difficult",), kinds=BOXES_AND_MASKS)
     all_split(dataset)

@@ -88,7 +88,7 @@ def write(dataset: Dataset, folder: Path) -> Path:
         What to open: the folder.
 
     Raises:
-        DataError: If the folder is not empty, the truth is no class maps, or some items have no split.
+        DataError: If the folder is not empty, the target is no class maps, or some items have no split.
     """
     classes = class_table(dataset, folder, CARD.name)
     for item in write_maps(dataset, classes.ids, palette(classes)):

@@ -140,7 +140,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
 def _refuse_useless(used: _UsedRows, path: Path, ids: Sequence[str]) -> None:
     """Note a form to be filled in; raise DataError if no row can be used."""
     if is_form(path):
-        what = "rows are of a form for answers by its name, which holds no truth"
+        what = "rows are of a form for answers by its name, which holds no target"
         fix = "Name the table with the labels of the training part."
         used.note("target-to-fill-in", "error", ids, what, fix)
     if not used.keep.any():
@@ -151,7 +151,7 @@ def _roles(
     where: str, columns: Sequence[str], split: str | None, group: str | None, places: Any, further: Any
 ) -> list[str]:
     """What each column is taken for, in words."""
-    roles = [f"image '{where}'", f"truth {', '.join(map(repr, columns))}"]
+    roles = [f"image '{where}'", f"target {', '.join(map(repr, columns))}"]
     roles += [f"{role} '{name}'" for role, name in (("split", split), ("group", group)) if name]
     roles += [f"sequence '{places.name}' in the order of '{places.frame}'"] if places else []
     rest = [name for name in further if places is None or name not in (places.name, places.frame)]
@@ -306,7 +306,7 @@ def _sort_out(
     rows_kept.note("files-missing", "error", gone, f"files of the table are not below {lookup.top}", fix)
     empty = [ids[i] for i in np.flatnonzero(labels.missing & here)]
     fix = "Fill the cells in, or take the rows out."
-    what = "rows have no truth (empty, a word such as NA, or infinite)"
+    what = "rows have no target (empty, a word such as NA, or infinite)"
     rows_kept.note("target-missing", "error", empty, what, fix)
     rows_kept.keep &= here & ~labels.missing
     none = [ids[i] for i in labels.empty if rows_kept.keep[i]]
@@ -331,7 +331,7 @@ def _repeated(rows: _UsedRows, ids: list[str], labels: TargetBuilder) -> None:
         (same if torch.equal(values[i], values[j]) else other).append(ids[i])
     fix = "Keep one row an image."
     rows.note("rows-repeated", "warning", same, "rows repeat an earlier one and were left out", fix)
-    what = "rows name an image again with another truth, and were left out"
+    what = "rows name an image again with another target, and were left out"
     rows.note("rows-contradict", "error", other, what, "Decide which row is right.")
 
 

@@ -110,7 +110,7 @@ def write(dataset: Dataset, folder: Path) -> Path:
         What to open: the folder.
 
     Raises:
-        DataError: If the folder is not empty, the truth is no boxes, or some items have no split.
+        DataError: If the folder is not empty, the target is no boxes, or some items have no split.
     """
     classes = class_table(dataset, folder, CARD.name, ("difficult",))
     split = all_split(dataset)

@@ -128,7 +128,7 @@ def write(dataset: Dataset, folder: Path) -> Path:
         What to open: the folder.
 
     Raises:
-        DataError: If the folder is not empty, the truth is no masks of objects, some items have no split and
+        DataError: If the folder is not empty, the target is no masks of objects, some items have no split and
             others have, a class name cannot stand in labelmap.txt, or there are more than 254 classes, or
             65,534 objects in an image.
     """
@@ -170,7 +170,7 @@ def _maps(item: Item, lost: _Lost) -> tuple[np.ndarray, np.ndarray]:
     kinds = np.zeros(item.size, dtype=np.uint8)
     shared = 0
     for k, thing in enumerate(item.objects, 1):
-        assert thing.mask is not None  # the truth was looked at
+        assert thing.mask is not None  # the target was looked at
         x, y, crop = thing.mask
         place = np.s_[y : y + crop.shape[0], x : x + crop.shape[1]]
         mine, its = objects[place], kinds[place]

@@ -90,7 +90,7 @@ def write(dataset: Dataset, folder: Path) -> Path:
         What to open: the folder.
 
     Raises:
-        DataError: If the folder is not empty, the truth is no class maps, some items have no split, or a
+        DataError: If the folder is not empty, the target is no class maps, some items have no split, or a
             class name cannot stand in labelmap.txt.
     """
     classes = class_table(dataset, folder, CARD.name)

@@ -182,7 +182,7 @@ def write(dataset: Dataset, folder: Path) -> Path:
         What to open: the folder.
 
     Raises:
-        DataError: If the folder is not empty, the truth is no boxes, or some items have no split.
+        DataError: If the folder is not empty, the target is no boxes, or some items have no split.
     """
     classes = class_table(dataset, folder, CARD.name, ("hidden", "skeleton"), kinds=OBJECTS)
     splits = [s for s in SPLITS if s in dataset.splits] if all_split(dataset) else []
@@ -357,7 +357,7 @@ def _notes(contents: _Contents) -> None:
         what, fix = "lines are no class and polygon, and were left out", "Write: class x1 y1 x2 y2 x3 y3 ..."
     note("lines-broken", "error", contents.broken, what, fix)
     what = (
-        "lines have six numbers, the last perhaps a confidence, and were left out: predictions are no truth"
+        "lines have six numbers, the last perhaps a confidence, and were left out: predictions are no target"
     )
     note(
         "lines-with-confidence",

@@ -23,7 +23,7 @@ def turned(dataset: Dataset) -> tuple[Dataset, int]:
         dataset: Boxes, masks of objects or class maps, in the pixels that are stored.
 
     Raises:
-        DataError: If the truth has no positions.
+        DataError: If the target has no positions.
     """
     targets = dataset.targets
     if not targets.located:

@@ -73,11 +73,11 @@ _RESIZERS = {"stretch": _resized, "crop": _cropped, "letterbox": _padded}
 def resize_targets(
     targets: Any, size: tuple[int, ...], resize: ResizeMode = "stretch"
 ) -> tuple[Any, Tensor | None, Tensor | None]:
-    """Truths of items as truths of their views.
+    """Targets of items as targets of their views.
 
     Returns:
-        The truths; (B, d, d + 1) maps as `input_affine` gives them and (B, d) sizes of the items, or None
-        where the truths do not lie in the item.
+        The targets; (B, d, d + 1) maps as `input_affine` gives them and (B, d) sizes of the items, or None
+        where the targets do not lie in the item.
     """
     if not targets.located or not size:
         return targets, None, None

@@ -100,8 +100,8 @@ def _listed(names: Sequence[str]) -> str:
 def target_columns(
     table: Columns, target: str | None, taken: set[str | None], path: Path
 ) -> tuple[list[str], str]:
-    """Columns of the truth: as asked, or by name, or the only one left, or all that are left and are 0 and 1;
-    and what divides several labels in a cell, where that was said.
+    """Columns of the target: as asked, or by name, or the only one left, or all that are left and are 0 and
+    1; and what divides several labels in a cell, where that was said.
 
     Raises:
         DataError: If none is sure, or it holds images.
@@ -130,7 +130,7 @@ def target_columns(
     for name in chosen:
         if _name_images(table.column(name)):
             raise DataError(
-                f"{path}: the column '{name}' holds names of images, which are no truth of a table. Masks "
+                f"{path}: the column '{name}' holds names of images, which are no target of a table. Masks "
                 "are read from folders images/ and masks/; name another column with --target."
             )
     if not chosen:
@@ -148,7 +148,7 @@ def _unsure(table: Columns, rest: Sequence[str], path: Path) -> DataError:
     if any(n.lower() in ("xmin", "x_min", "x1", "bbox") for n in table.names):
         way = " and, as it seems to hold boxes, --format boxes"
     return DataError(
-        f"{path}: which column holds the truth? Columns: {_listed(table.names)}. Name it with --target{way}."
+        f"{path}: which column holds the target? Columns: {_listed(table.names)}. Name it with --target{way}."
     )
 
 

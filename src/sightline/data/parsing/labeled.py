@@ -52,7 +52,7 @@ def labeled(
         format: Name of the format.
         paths: File of each image.
         splits: Split of each image.
-        labels: Truth of each image.
+        labels: Target of each image.
         notes: What was found out.
         columns: What else is said of each image, by name.
 
@@ -76,7 +76,7 @@ def labeled(
     gone = [ids[i] for i in np.flatnonzero(~here).tolist() if not lookup.doubtful(paths[i])]
     note("files-missing", "error", gone, "annotated images are not there, and were left out", fix)
     none = [ids[i] for i in np.flatnonzero(here & labels.missing)]
-    what = "rows have no truth (empty, NaN or infinite)"
+    what = "rows have no target (empty, NaN or infinite)"
     note("target-missing", "error", none, what, "Fill them in, or take these images out.")
     twice = [ids[i] for i in np.flatnonzero(here & again)]
     what = "images are named more than once, and the first row was taken"

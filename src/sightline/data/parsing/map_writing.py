@@ -35,7 +35,7 @@ def class_table(dataset: Dataset, folder: Path, format: str) -> Classes:
     """The class table of a data set that may be written to a folder; says what the format cannot hold.
 
     Raises:
-        DataError: If the folder is not empty, the truth is no class maps, or some items have no split.
+        DataError: If the folder is not empty, the target is no class maps, or some items have no split.
     """
     if dataset.target_type != "masks" or dataset.classes is None:
         raise DataError(f"The format '{format}' holds class maps, not a {dataset.target_type}.")

@@ -12,7 +12,7 @@ class ReadOptions:
 
     Attributes:
         target_type: Target kind that is wanted ("label", "number"), or None for what the data hold.
-        target: Column of a table that holds the truth; several with commas between.
+        target: Column of a table that holds the target; several with commas between.
         exif: "ignore" where annotations are in the pixels that are stored; else they are in those seen.
         data_dir: Folder of named data sets, for reading and downloading.
         input: Kind of input that an item is read as ("image", "clip"), or None for what the data hold.

@@ -85,7 +85,7 @@ def is_form(path: Path) -> bool:
 
 def by_split(root: Path, target: str | None = None) -> list[tuple[Path, str]]:
     """Tables of a folder, or of its folders of splits, one for each of two splits or more, that have the same
-    columns, of which images and truth are clear; else none."""
+    columns, of which images and target are clear; else none."""
     if not root.is_dir():
         return []
     files = annotation_files(root, SPLIT_WORDS, (".csv", ".tsv"), lambda path: not is_form(path))

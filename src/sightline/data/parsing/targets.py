@@ -36,7 +36,7 @@ class TargetBuilder:
 
     Attributes:
         targets: One entry a row, also for rows that are missing (any value).
-        missing: Rows without a usable truth.
+        missing: Rows without a usable target.
         classes: Class table, for labels.
         outputs: Names of the numbers, for numbers.
         messages: How it was read, and why.

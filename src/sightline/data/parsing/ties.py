@@ -54,7 +54,7 @@ def _image_indices(dataset: Dataset) -> dict[str, int]:
 
 
 def _truths(dataset: Dataset) -> list[_Truth]:
-    """Of each image: class and corners of each box, sorted; other truths as text."""
+    """Of each image: class and corners of each box, sorted; other targets as text."""
     targets, names = dataset.targets, () if dataset.classes is None else dataset.classes.names
     if type(targets) is not Instances:
         return [[(f"{entry} of {', '.join(names[:20])}", ())] for entry in canonical_json(targets)]

@@ -104,7 +104,7 @@ def describe_unread(kinds: list[Unread], root: Path) -> str:
 
 
 def _way(kind: Unread, root: Path) -> str:
-    """How files of a kind can be read: by their format, if that finds any truth in them; "" if not."""
+    """How files of a kind can be read: by their format, if that finds any target in them; "" if not."""
     if kind.what == _LIST:
         return "Lists of splits are not read here: make folders train, val and test, or a table with a split."
     if kind.what == _BARE:
@@ -120,7 +120,7 @@ def _way(kind: Unread, root: Path) -> str:
                 dataset = module.read(str(path), ReadOptions(target_type=target_type))
             except (SightlineError, OSError, UnicodeError) as error:
                 if "--target" in str(error) and path != root:
-                    unsure = unsure or f"{option[:-1]}, and the column with the truth with --target."
+                    unsure = unsure or f"{option[:-1]}, and the column with the target with --target."
                 continue
             if len(getattr(dataset.targets, "labels", dataset)):
                 return option if path != root else f"Read as such with --format {module.CARD.name}."

@@ -18,7 +18,7 @@ class YoloWriter(Writer):
 
     Classes are numbered from 0, since those who train on it want no holes. A line has no place for a score.
     An image without objects has an empty file. Nothing that is there is overwritten: it may be somebody's
-    truth.
+    target.
     """
 
     name, holds = "yolo", "objects"

@@ -24,7 +24,7 @@ def loss(logits: Tensor, target: Tensor, weights: Tensor | None = None, smoothin
         logits: (B, K, H, W).
         target: (B, H, W) int64, 255 for pixels without a class.
         weights: (K,), or None: all classes count alike.
-        smoothing: Share of the truth, in [0, 1), that is spread evenly over all classes.
+        smoothing: Share of the target, in [0, 1), that is spread evenly over all classes.
 
     Returns:
         Scalar, at least 0.

@@ -29,7 +29,7 @@ def mask_pairs(evaluation: Evaluation) -> Pairs:
         evaluation: `InstanceMasks` of N images, beside those that are there.
 
     Returns:
-        (P,) rows of the prediction, rising; rows of the truth; and their IoU, with a crowd the share of
+        (P,) rows of the prediction, rising; rows of the target; and their IoU, with a crowd the share of
         the predicted mask that lies in it.
 
     Raises:
@@ -52,7 +52,7 @@ def require_masks(prediction: Any, target: Any) -> None:
     if prediction.masks is None or target.masks is None:
         raise ValueError("Metrics on masks need the mask of each object. Received boxes only.")
     if len(prediction) != len(target):
-        raise ValueError(f"The prediction has {len(prediction)} images and the truth {len(target)}.")
+        raise ValueError(f"The prediction has {len(prediction)} images and the target {len(target)}.")
 
 
 def _pairs(prediction: Any, target: Any) -> Pairs:

@@ -84,7 +84,7 @@ class Matches:
 Pairs = tuple[Array, Array, Array]
 """(P,) rows of detections and of objects that overlap by the least threshold or more, and their overlaps."""
 Measure = Callable[[Evaluation, Detections], tuple[Pairs, Array]]
-"""From a prediction beside its truth and the detections looked at to the pairs of one image and class, the
+"""From a prediction beside its target and the detections looked at to the pairs of one image and class, the
 first row being the place in these detections, and to the (D,) areas of the detections."""
 
 
@@ -112,7 +112,7 @@ def matches(evaluation: Evaluation, measure: Measure = by_boxes) -> Matches:
         measure: How pairs overlap.
 
     Raises:
-        ValueError: If the prediction has no scores, or not as many images as the truth.
+        ValueError: If the prediction has no scores, or not as many images as the target.
 
     Source: Lin et al., Microsoft COCO: common objects in context, ECCV 2014, and its evaluation code.
     """
@@ -123,12 +123,12 @@ def ordered(prediction: Any, target: Any, most: int | None = None) -> Detections
     """Detections sorted by image, class and falling score, at most `most` for each image and class.
 
     Raises:
-        ValueError: If the prediction has no scores, or not as many images as the truth.
+        ValueError: If the prediction has no scores, or not as many images as the target.
     """
     if prediction.scores is None:
         raise ValueError("Metrics on boxes need a score for each. Received a prediction without scores.")
     if len(prediction) != len(target):
-        raise ValueError(f"The prediction has {len(prediction)} images and the truth {len(target)}.")
+        raise ValueError(f"The prediction has {len(prediction)} images and the target {len(target)}.")
     image, label = array(prediction.image), array(prediction.labels)
     score = array(prediction.scores).astype(np.float64)
     row = np.lexsort((-score, label, image))

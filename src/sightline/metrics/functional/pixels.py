@@ -26,7 +26,7 @@ def maps(prediction: Any, target: Any, i: int) -> tuple[Array, Array]:
     predicted, expected = prediction.map(i), target.map(i)
     if predicted.shape != expected.shape:
         raise ValueError(
-            f"Map {i} of the prediction is {predicted.shape} and that of the truth {expected.shape}."
+            f"Map {i} of the prediction is {predicted.shape} and that of the target {expected.shape}."
         )
     return predicted, expected
 
@@ -34,14 +34,14 @@ def maps(prediction: Any, target: Any, i: int) -> tuple[Array, Array]:
 def paired(prediction: Any, target: Any) -> None:
     """Raise ValueError unless both have as many images."""
     if len(prediction) != len(target):
-        raise ValueError(f"The prediction has {len(prediction)} images and the truth {len(target)}.")
+        raise ValueError(f"The prediction has {len(prediction)} images and the target {len(target)}.")
 
 
 def regions(evaluation: Evaluation) -> Statistics:
     """Pixel counts {"right", "target", "predicted": (N, 255) uint32} of each image and class.
 
     They are as wide whatever the number of classes, so that batches can be joined. Pixels that are void
-    in the truth are left out; those that are so only in the prediction are right for no class. Counted
+    in the target are left out; those that are so only in the prediction are right for no class. Counted
     once for all metrics of the evaluation.
 
     Args:

@@ -105,7 +105,7 @@ def _f1(class_curves: list[Curve], names: Sequence[str]) -> LinePlot:
 def _confusion(shown: Instances, target: Instances, names: Sequence[str]) -> Matrix:
     counts = confusion(shown, target, len(names), 0.0)
     note = (
-        "Rows: truth. Columns: prediction, from the confidence on that was chosen on validation, at IoU 0.5. "
+        "Rows: target. Columns: prediction, from the confidence that was chosen on validation, at IoU 0.5. "
         "Last column: not found. Last row: found where nothing is."
     )
     return Matrix("Confusion matrix with background", [*names, "background"], counts.tolist(), note)
@@ -159,7 +159,7 @@ def _gallery(
     names: Sequence[str],
 ) -> PredictionGallery:
     where = torch.tensor(images)
-    note = "Left: truth. Right: prediction, from the confidence on that was chosen on validation."
+    note = "Left: target. Right: prediction, from the confidence on that was chosen on validation."
     return PredictionGallery(
         title, [ids[i] for i in images], captions, note, target[where], shown[where], names
     )

@@ -141,7 +141,7 @@ def _galleries(
             chosen.append((title, images, [f"{each[kind][i]} of them" for i in images]))
     some = np.random.default_rng(0).permutation(len(ids))[:MAX_SHOWN].tolist()
     chosen.append(("A sample of the images", some, [""] * len(some)))
-    note = "Left: truth. Right: prediction, from the confidence on that was chosen on validation."
+    note = "Left: target. Right: prediction, from the confidence on that was chosen on validation."
     return [
         PredictionGallery(title, [ids[i] for i in images], captions, note, target[where], shown[where], names)
         for title, images, captions in chosen

@@ -26,7 +26,7 @@ Labels = NDArray[np.int32]
 IOU_GRID = (0.5, 0.65, 0.8)
 """Overlaps (IoU) at which objects count as found when parameters are chosen."""
 FEW_PIXELS = 4
-"""What is smaller is no object, whatever the truths."""
+"""What is smaller is no object, whatever the targets."""
 STEPS = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1))
 
 

@@ -67,7 +67,7 @@ class Regress(Task):
         for m, name in enumerate(self.info.outputs):
             pairs = list(zip(target.value[:, m].tolist(), prediction.value[:, m].tolist(), strict=True))
             items.append(
-                Scatter(f"Prediction against truth: {name}", "truth", "prediction", pairs[:2000], True)
+                Scatter(f"Prediction against target: {name}", "target", "prediction", pairs[:2000], True)
             )
         spread = torch.tensor([r[1] for r in self.info.output_stats])
         error = ((prediction.value - target.value).abs() / spread).max(1).values

@@ -15,7 +15,7 @@ from sightline.metrics.pixels import class_ious, confusion
 MAX_SHOWN = 8
 """Images in a gallery."""
 REACH = (1, 2, 3, 5, 8, 12, 20, 32)
-"""Distances in pixels from a border of the truth up to which mistakes are counted."""
+"""Distances in pixels from a border of the target up to which mistakes are counted."""
 
 
 def figures(
@@ -51,13 +51,13 @@ def _per_class(counts: np.ndarray, names: Sequence[str]) -> Table:
     with np.errstate(divide="ignore", invalid="ignore"):
         columns = [class_ious(counts), 2 * right / (target + predicted), right / predicted, right / target]
     rows = [[n, int(target[k]), *(float(c[k]) for c in columns)] for k, n in enumerate(names)]
-    note = "Over all pixels of all images at once; pixels without a class in the truth are left out."
+    note = "Over all pixels of all images at once; pixels without a class in the target are left out."
     return Table("Per class", ["class", "pixels", "IoU", "Dice", "precision", "recall"], rows, note)
 
 
 def _confusion(counts: np.ndarray, names: Sequence[str]) -> Matrix:
     shares = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    note = "Rows: truth. Columns: prediction. Per cent of the pixels of each true class."
+    note = "Rows: target. Columns: prediction. Per cent of the pixels of each true class."
     return Matrix("Confusion matrix", list(names), shares.round(1).tolist(), note)
 
 
@@ -100,7 +100,7 @@ def _galleries(
     wrong = 1 - right / np.maximum(pixels, 1)
     worst = np.argsort(-wrong, kind="stable")[:MAX_SHOWN].tolist()
     some = np.random.default_rng(0).permutation(len(ids))[:MAX_SHOWN].tolist()
-    note = "Truth, prediction, and in red what differs; what has no class in the truth is left as it is."
+    note = "Target, prediction, and in red what differs; what has no class in the target is left as it is."
     items: list[Figure] = []
     for title, chosen in (("Images with most mistakes", worst), ("A sample of the images", some)):
         captions = [f"{100 * wrong[i]:.1f} % of the pixels wrong" for i in chosen]

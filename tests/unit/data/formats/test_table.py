@@ -43,7 +43,7 @@ def test_path_and_label(root: Path) -> None:
     assert list(data.ids) == ["0.png", "1.png", "2.png"]
     assert names(data) == ["cat", "dog", "cat"]
     assert int(data.pixels.read(2)[0, 0, 0]) == 2
-    assert "truth 'label'" in data.messages[0]
+    assert "target 'label'" in data.messages[0]
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
@@ -180,7 +180,7 @@ def test_an_unknown_column_is_refused_with_the_nearest(root: Path) -> None:
         ("path,label\n", "no rows"),
         ("hello\nworld\n", "one column"),
         ("a,b\n1,2\n", "no column holds paths"),
-        ("path,x,z\n0.png,1,2\n", "which column holds the truth"),
+        ("path,x,z\n0.png,1,2\n", "which column holds the target"),
         ("path,label,label\n0.png,1,2\n", "there twice"),
         ("path,label\ngone.png,a\n", "none of the 1 rows"),
         ("path,label\n0.png,\0\n", "NUL"),
