@@ -189,6 +189,11 @@ class Results:
     figures: list[Figure] = field(default_factory=list)
     metadata: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def subject(self) -> str:
+        """What was scored, as tables call it."""
+        return "predictions" if "predictions" in self.metadata else "network"
+
     def to_json(self) -> dict[str, Any]:
         """All but the figures, as plain dicts and lists."""
         data = {k: v for k, v in vars(self).items() if k not in ("figures", "scores", "baselines")}

@@ -275,8 +275,7 @@ def scoreboard(results: Results) -> Table:
     """Scores of the network beside those of the baselines."""
     names = list(results.scores)
     rows: list[list[Any]] = []
-    main = "predictions" if "predictions" in results.metadata else "network"
-    for who, scores in [(main, results.scores), *results.baselines.items()]:
+    for who, scores in [(results.subject, results.scores), *results.baselines.items()]:
         rows.append([who, *(scores.get(n, "-") for n in names)])
     turned = [[name, *(row[i + 1] for row in rows)] for i, name in enumerate(names)]
     title = f"{results.task} on {results.data}, {results.split} ({results.n} images)"

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from sightline.console import say
 from sightline.core.dataset import Classes, Dataset
 from sightline.core.report import Results
 from sightline.core.task import DataInfo, Task
@@ -18,7 +19,7 @@ from sightline.errors import DataError, UsageError
 from sightline.evaluation import conclusions, scoring
 from sightline.evaluation.attempt import exhibits
 from sightline.evaluation.comparison import Comparison, compared, comparison
-from sightline.evaluation.scored_data import part_of
+from sightline.evaluation.scored_data import part_of, warn
 from sightline.tasks import TASKS, task_type
 
 _SHOWN = 3
@@ -73,6 +74,9 @@ def open_predictions(
     dataset = open_data(data, target_type=card.target_type, format=format, target=target, data_dir=data_dir)
     part, name = part_of(dataset, split)
     predicted = open_data(predictions, target_type=card.prediction_type)
+    for source in (dataset, predicted):
+        say(" ".join([f"{source.name}:", *source.messages]))
+        warn(source, list(source.read_findings))
     rows, messages = _paired(predicted, part, str(predictions))
     targets, classes = predicted.targets[torch.from_numpy(rows)], part.classes
     if classes is not None and predicted.classes is not None:
@@ -92,6 +96,7 @@ def score_predictions(data: PredictedData, source: str) -> Results:
     target = part.targets.as_target()
     scores, metrics = scoring.score(task, data.prediction, target, part.groups)
     results = Results(task.card.name, part.name, data.name, len(part), scores)
+    results.metadata = {"predictions": source}
     main = task.card.primary_metric
     summary = f"{conclusions.capitalized(main)}: {scores[main].text(metrics[main].card.percent)}."
     if scores[main].low != scores[main].low:
@@ -99,7 +104,6 @@ def score_predictions(data: PredictedData, source: str) -> Results:
     others = scoring.other_readings(task, data.prediction, target, part.groups)
     results.conclusions = [summary, *data.messages, *others]
     results.figures = exhibits(task, data.prediction, target, list(part.ids), {}, results.conclusions)
-    results.metadata = {"predictions": source}
     return results
 
 

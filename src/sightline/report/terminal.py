@@ -104,7 +104,7 @@ def _results(console: Console, results: Results) -> None:
         [metric, score, *(results.baselines[b].get(metric) for b in names)]
         for metric, score in results.scores.items()
     ]
-    _table(console, Table("", ["score", "network", *names], rows, "With 95 % intervals."))
+    _table(console, Table("", ["score", results.subject, *names], rows, "With 95 % intervals."))
     for verdict in results.conclusions:
         console.print(Text(visible(verdict)))
 

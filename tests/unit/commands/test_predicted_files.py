@@ -63,7 +63,7 @@ GT = "".join(f"{f},{i},{10 * f},{50 * i},20,40,1,1,1\n" for f in range(1, 6) for
 
 
 @pytest.mark.skipif("track" not in TASKS, reason="the task 'track' is not there yet")
-def test_tracks_of_another_tool(tmp_path: Path) -> None:
+def test_tracks_of_another_tool(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     truth = tmp_path / "walk" / "gt"
     truth.mkdir(parents=True)
     (truth / "gt.txt").write_text(GT)
@@ -71,7 +71,12 @@ def test_tracks_of_another_tool(tmp_path: Path) -> None:
     results = sl.evaluate(tmp_path / "mine.txt", str(truth / "gt.txt"), task="track")
     assert results.scores["HOTA"].value == pytest.approx(1)
     assert any("fewer than 5" in text for text in results.conclusions)
-    (tmp_path / "long.txt").write_text(GT + "6,1,1,1,9,9,1\n")
+    zero = "".join(f"{int(line[0]) - 1}{line[1:]}\n" for line in GT.splitlines())
+    (tmp_path / "zero.txt").write_text(zero)
+    shifted = sl.evaluate(tmp_path / "zero.txt", str(truth.parent), task="track")
+    assert shifted.scores["HOTA"].value == pytest.approx(1)
+    assert "frames-from-zero" in capsys.readouterr().err
+    (tmp_path / "long.txt").write_text(GT + "6,1,1,1,9,9,1,1,1\n")
     with pytest.raises(DataError, match="1 boxes lie after the last frame"):
         sl.evaluate(tmp_path / "long.txt", str(tmp_path / "walk"), task="track")
 
