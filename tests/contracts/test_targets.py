@@ -59,6 +59,20 @@ def test_both_folders_have_the_same_kinds() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_a_kind_says_the_form_of_its_lists_and_which_outputs_are_ranked(kind: str) -> None:
+    target = arrays.target_type(kind)
+    assert set(target.lists) <= set(target.forms)
+    assert set(target.ranked) <= {*target.outputs, *target.needed(["boxes", "scores", "labels", "masks"])}
+    assert bool(target.ranked) == (target.objects and bool(target.outputs))
+    one = arrays.arrays_of(prediction(kind))
+    lists = one.details(sample(kind).classes) | one.codes()
+    nested = {name for name, value in lists.items() if isinstance(value, list)}
+    assert not target.objects or nested <= set(target.forms), (
+        "a table of Ray has no type for a list that the kind says nothing of"
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_kind_says_the_same_of_itself_in_both(kind: str) -> None:
     torch_type, numpy_type = target_type(kind), arrays.target_type(kind)
     assert torch_type.kind == numpy_type.kind == kind

@@ -24,10 +24,10 @@ def plugins(request: pytest.FixtureRequest) -> Iterator[None]:
     added: list[tuple[list[str], str]] = []
     for home in homes:
         for folder in sorted(p for p in home.rglob("*") if p.is_dir()):
-            try:
-                package = importlib.import_module(".".join(["sightline", *folder.relative_to(home).parts]))
-            except ImportError:
+            name = ".".join(["sightline", *folder.relative_to(home).parts])
+            if folder.name == "__pycache__":
                 continue
+            package = importlib.import_module(name)
             if str(folder) not in package.__path__ and (Path(package.__file__ or "").parent != folder):
                 package.__path__.append(str(folder))
                 added.append((package.__path__, str(folder)))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import sightline as sl
 from sightline.core.run import Run
+from sightline.core.task import Baseline
 from sightline.errors import UnknownName, UsageError
+from sightline.models.adapters.fitted import require_kept
 from sightline.models.weights import embedded
 from tests.user.conftest import write_photos
 
@@ -68,3 +71,17 @@ def test_what_cannot_be_kept_is_refused_with_what_can(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="has no layers to show"):
         sl.inspect(str(tmp_path / "run"))
     assert Run.open(tmp_path / "run").record.recipe["epochs"] == 1
+
+
+@pytest.mark.parametrize(("frozen", "input", "inputs", "prediction", "text"), [
+    (False, "image", ("image",), "outlines", "needs predictions of kind label, number, masks or instances"),
+    (False, "pair", ("left", "right"), "label", "needs one input; each pair has left and right"),
+    (True, "clip", ("image",), "label", "looks through a network for images; each item is a clip"),
+])  # fmt: skip
+def test_what_a_baseline_needs_as_a_model_is_said(
+    frozen: bool, input: str, inputs: tuple[str, ...], prediction: str, text: str
+) -> None:
+    baseline = Baseline("near", "the nearest", lambda images, target: {}, frozen=frozen)
+    with pytest.raises(UsageError, match=f"baseline:near .*{text}.*beside the networks"):
+        require_kept(baseline, input, inputs, prediction)
+    require_kept(replace(baseline, frozen=False), "clip", ("image",), "label")

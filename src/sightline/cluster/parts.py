@@ -157,10 +157,11 @@ def _first(error: BaseException) -> str:
 
 
 def schema(fields: Mapping[str, str]) -> Any:
-    """Arrow schema of columns by the name of their type: text, whole, number, flag, objects or codes.
+    """Arrow schema of columns: text, whole, number, flag, objects, codes or numbers.
 
     Args:
-        fields: Column to type. `objects` is a list of class, score and corners, `codes` of run-length codes.
+        fields: Column to type. `objects` is a list of class, score and corners, `codes` of run-length codes,
+            `numbers` of lists of numbers.
     """
     number, text = pa.float64(), pa.string()
     corners = [(name, number) for name in ("score", "x1", "y1", "x2", "y2")]
@@ -168,6 +169,7 @@ def schema(fields: Mapping[str, str]) -> Any:
         "text": text, "whole": pa.int64(), "number": number, "flag": pa.bool_(),
         "objects": pa.list_(pa.struct([("class", text), *corners])),
         "codes": pa.list_(pa.struct([("size", pa.list_(pa.int32())), ("counts", text)])),
+        "numbers": pa.list_(pa.list_(number)),
     }  # fmt: skip
     return pa.schema([(name, types[kind]) for name, kind in fields.items()])
 

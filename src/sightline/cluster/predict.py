@@ -123,7 +123,9 @@ def columns_of(predictor: ModelPredictor, films: bool) -> dict[str, str]:
     row = full_row(apply_filter(predictor.task, answer, wish))
     row |= {key: [] for key in wish.kind.lists}
     own_columns = {"id": "text", "error": "text"}
-    output_columns = {name: _type(name, value) for name, value in row.items() if name != "path"}
+    output_columns = {
+        name: wish.kind.forms.get(name) or _type(value) for name, value in row.items() if name != "path"
+    }
     if clash := own_columns.keys() & output_columns:
         raise UsageError(
             f"The model has an output called '{clash.pop()}', which is a column of the result's own."
@@ -131,9 +133,7 @@ def columns_of(predictor: ModelPredictor, films: bool) -> dict[str, str]:
     return own_columns | output_columns
 
 
-def _type(name: str, value: object) -> str:
-    if name in ("boxes", "masks") and isinstance(value, list):
-        return {"boxes": "objects", "masks": "codes"}[name]
+def _type(value: object) -> str:
     kinds: list[tuple[type, str]] = [
         (bool, "flag"),
         (int, "whole"),

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from sightline.core.report import Finding
-from sightline.core.sample import Sample, canonical_json
+from sightline.core.sample import Sample
 from sightline.core.targets.base import Targets
 from sightline.errors import DataError
 
@@ -173,7 +173,7 @@ class Dataset:
 
         The order of items and the split do not matter.
         """
-        targets = canonical_json(self.targets)
+        targets = self.targets.digests()
         rows = sorted(
             f"{self.ids[i]}\0{json.dumps(targets[i])}\0{self.pixels.digest(i)}" for i in range(len(self))
         )

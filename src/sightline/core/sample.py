@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from sightline.core.geometry import invert_affine
-from sightline.core.targets.base import Targets
 
 IMAGE = "image"
 """Name of the input that is looked at, where there is one."""
@@ -89,8 +88,3 @@ class Batch:
         if self.affine is None or self.original_sizes is None:
             return prediction
         return prediction.warp(invert_affine(self.affine), self.original_sizes)
-
-
-def canonical_json(targets: Targets) -> list[Any]:
-    """Canonical JSON: one entry for each image, the same for equal targets on every machine."""
-    return targets.digests()

@@ -112,6 +112,11 @@ class Task(ABC):
     def __init__(self, info: DataInfo, options: Any) -> None:
         self.info, self.options = info, options
 
+    @property
+    def multiscale(self) -> float:
+        """Largest change of the input size from batch to batch in training, as a share of it; 0 for none."""
+        return 0.0
+
     @staticmethod
     @abstractmethod
     def synthetic_dataset(n: int, size: int, seed: int) -> Dataset:

@@ -20,9 +20,7 @@ from sightline.data.inputs import view_item
 from sightline.data.loading.preprocess import resize_targets
 from sightline.evaluation.attempt import attempt
 from sightline.evaluation.frozen_features import Frozen
-
-MAX_TRAIN_IMAGES = 5000
-"""Images of 64 x 64 that a baseline looks at, in training and at once: enough for a baseline, in seconds."""
+from sightline.models.adapters.fitted import MAX_TRAIN_IMAGES, input_of
 
 
 def predict_baselines(
@@ -86,7 +84,7 @@ def _on_features(baseline: Baseline, train: Dataset, train_features: Any, test_f
 
 def _answers(baseline: Baseline, train: Dataset, test: Dataset, settings: Mapping[str, Any]) -> Any:
     """Predictions of a baseline for the test items, in pixels of the stored images."""
-    size, most = _looks(baseline, settings)
+    size, most = input_of(baseline, settings["size"])
     order = np.random.default_rng(0).permutation(len(train))
     chosen = np.sort(order[:most] if baseline.uses_images else order)
     target = resize_targets(train.targets[torch.from_numpy(chosen)], size, settings["resize"])[0]
@@ -106,18 +104,11 @@ def _answers(baseline: Baseline, train: Dataset, test: Dataset, settings: Mappin
     return type(parts[0]).cat(parts)
 
 
-def _looks(baseline: Baseline, settings: Mapping[str, Any]) -> tuple[tuple[int, ...], int]:
-    """Input size of a baseline, and its batch size."""
-    size = settings["size"]
-    scale = min(1.0, baseline.side / max(size, default=1))
-    return tuple(round(side * scale) for side in size), MAX_TRAIN_IMAGES * 64**2 // baseline.side**2
-
-
 def _mapped(
     baseline: Baseline, train: Dataset, test: Dataset, settings: Mapping[str, Any], frozen: Frozen
 ) -> Any:
     """Predictions of a baseline on frozen maps for the test items, in pixels of the stored images."""
-    (height, width), most = _looks(baseline, settings)
+    (height, width), most = input_of(baseline, settings["size"])
     size = height, width
     part = train.subset(np.sort(np.random.default_rng(0).permutation(len(train))[:most]))
     started = time.monotonic()

@@ -14,7 +14,6 @@ from sightline.core.card import MetricCard
 from sightline.core.metric import Metric, MetricCollection, Statistics
 from sightline.core.report import Score, Table
 from sightline.core.run import Run
-from sightline.core.sample import canonical_json
 from sightline.core.task import Task
 from sightline.errors import UsageError
 from sightline.metrics import intervals
@@ -176,7 +175,7 @@ def _pair(task: Task, first: Run, other: Run, a: str, b: str) -> Pair:
         )
     in_a, in_b = (torch.tensor(i) for i in zip(*common, strict=True))
     target, same = truth_a[in_a], truth_b[in_b]
-    differ = sum(x != y for x, y in zip(canonical_json(target), canonical_json(same), strict=True))
+    differ = sum(x != y for x, y in zip(target.digests(), same.digests(), strict=True))
     if differ:
         raise UsageError(
             f"{a} and {b} do not agree on the target of {differ} of {len(common)} test images of the same "

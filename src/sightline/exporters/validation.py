@@ -25,6 +25,7 @@ from sightline.exporters.graph import Array, Graph, Runner, traced
 from sightline.exporters.nms_graph import suppresses
 from sightline.metrics import intervals
 from sightline.models.detection.suppression import final
+from sightline.runtime.targets import target_type
 
 FLOAT, INTEGER = 0.1, 1.0
 """Points that the score may fall by, with numbers of 32 or 16 bits and with whole numbers of 8 bits."""
@@ -39,8 +40,6 @@ SHAKES = 12
 SHAKEN, UNEXPLAINED = 500, 1
 """Images in doubt that these are asked of, at most, and how many of so many may stay without a reason: then,
 with 95 % confidence, fewer than 1 in 100 of those in doubt do (exact binomial limit: 0.95 %)."""
-CANDIDATES = ("boxes", "scores", "labels", "coefficients", "masks")
-"""Answers in an order that hangs on the last bit of the scores: they are compared sorted."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ def gate(
         tolerance: Points that the score may fall by.
         exact: Whether the outputs must be the same too, but for rounding: with numbers of 32 bits.
     """
-    comparison = _Comparison(graph, open_with([]), part)
+    comparison = _Comparison(graph, open_with([]), part, target_type(task.card.prediction_type).ranked)
     loader = batches(part, graph.model.settings, batch_size=BATCH)
     for batch in track(loader.epoch(0), "checking the file"):
         comparison.add(batch)
@@ -170,7 +169,7 @@ def _others_stay(graph: Graph, comparison: _Comparison, part: Dataset) -> str:
     for seed in range(SHAKES):
         if never + len(left) <= most or never > most:
             break
-        left = _sure(graph, _rows(part, left, graph.model.settings), left, seed)
+        left = _sure(graph, _rows(part, left, graph.model.settings), left, seed, comparison.loose)
     if never + len(left) <= most:
         few = "" if len(looked_at) == len(other) else f" (looked at on {len(looked_at)} of these)"
         say(
@@ -194,15 +193,15 @@ def _rows(part: Dataset, rows: list[int], settings: dict[str, Any]) -> Any:
     return batches(whole.subset(np.array(rows)), {**settings, "tile_size": 0}, batch_size=BATCH)
 
 
-def _sure(graph: Graph, loader: Any, rows: list[int], seed: int) -> list[int]:
+def _sure(graph: Graph, loader: Any, rows: list[int], seed: int, ranked: Sequence[str]) -> list[int]:
     """Rows on which a perturbed network predicts the same objects."""
     shaken = _shaken(graph, seed)
-    unsure = [u for batch in loader.epoch(0) for u in _unsure(graph, shaken, batch, seed)]
+    unsure = [u for batch in loader.epoch(0) for u in _unsure(graph, shaken, batch, seed, ranked)]
     return [row for row, other in zip(rows, unsure, strict=True) if not other]
 
 
 @torch.no_grad()
-def _unsure(graph: Graph, shaken: Graph, batch: Any, seed: int) -> list[bool]:
+def _unsure(graph: Graph, shaken: Graph, batch: Any, seed: int, ranked: Sequence[str]) -> list[bool]:
     """(B,) bool: whether NMS keeps other objects when weights and scores are perturbed."""
     images = graph.prepared(batch.images)
     a, b = graph.outputs_of(images), shaken.outputs_of(images)
@@ -211,7 +210,7 @@ def _unsure(graph: Graph, shaken: Graph, batch: Any, seed: int) -> list[bool]:
         answer = model.postprocess(model(images), model.settings)
         if "count" not in answer:  # else the model has dropped them itself, before its second stage
             b = final({**answer, "scores": _moved(answer["scores"], seed)}, model.settings)
-    pairs = [(a[name].numpy(), b[name].numpy(), name in CANDIDATES) for name in a]
+    pairs = [(a[name].numpy(), b[name].numpy(), name in ranked) for name in a]
     return [any(_difference(x[i], y[i], loose) > LIMIT for x, y, loose in pairs) for i in range(len(images))]
 
 
@@ -232,7 +231,7 @@ def _moved(values: Tensor, seed: int) -> Tensor:
 class _Comparison:
     """Accumulated outputs and predictions of network and file."""
 
-    def __init__(self, graph: Graph, run: Runner, part: Dataset) -> None:
+    def __init__(self, graph: Graph, run: Runner, part: Dataset, ranked: Sequence[str]) -> None:
         self._graph, self._run, self._part = graph, run, part
         self.before: list[Any] = []
         self.after: list[Any] = []
@@ -243,7 +242,7 @@ class _Comparison:
         self.best: list[float] = []  # and the best of them, which no other object drops
         self.apart: dict[str, float] = dict.fromkeys(graph.names, 0.0)
         self.sample: Tensor = torch.empty(0)
-        self.loose = CANDIDATES if "boxes" in graph.names else ()
+        self.loose = ranked
 
     @torch.no_grad()
     def add(self, batch: Any) -> None:

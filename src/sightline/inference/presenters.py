@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,6 +39,11 @@ class Kind:
     def lists(self) -> tuple[str, ...]:
         """Names of the lists that `rle_codes` returns."""
         return self.target.lists
+
+    @property
+    def forms(self) -> Mapping[str, str]:
+        """Lists of a record, to what their elements are; see `TargetArrays`."""
+        return self.target.forms
 
     def columns(self, row: Row) -> list[str]:
         """Columns of a table, given the row."""

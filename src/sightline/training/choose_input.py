@@ -14,6 +14,7 @@ from sightline.core.dataset import Dataset
 from sightline.core.inputs import Dtype, InputSpec
 from sightline.core.sample import IMAGE
 from sightline.data.inputs import input_kind
+from sightline.data.inputs._kind import StoredShape
 from sightline.data.io.items import ItemFiles
 from sightline.data.scan import Scan
 from sightline.errors import UsageError
@@ -45,15 +46,11 @@ def choose_input(
         start: What training starts from.
 
     Raises:
-        UsageError: If tiles are asked for of items that are not cut.
+        UsageError: If such items are not brought to size in that way.
     """
     dtype: Dtype = getattr(dataset.pixels, "dtype", "uint8")
     if dataset.input != IMAGE:
         kind = input_kind(dataset.input)
-        if recipe.tile_size:
-            raise UsageError(
-                f"--tile-size cuts images; the task takes a {kind.item} for each item. Leave it out."
-            )
         if recipe.resize not in (None, *kind.fits):
             raise UsageError(
                 f"A {kind.item} is brought to size by --resize {' or '.join(kind.fits)}, not {recipe.resize}."
@@ -63,7 +60,16 @@ def choose_input(
     bands = int(scan.channels[scan.readable].max())
     gray = bool((scan.channels == 1).all()) and takes_gray(start, backbone)
     channels = bands if dtype == "float32" or bands > 3 else 1 if gray else 3
-    return InputSpec(_image_size(scan, recipe, card), channels, dtype=dtype)
+    stored = int(np.median(scan.height)), int(np.median(scan.width))
+    if recipe.tile_size:
+        stored = recipe.tile_size, recipe.tile_size
+    preferred, stride = card.size or stored, 1
+    if card.stride > 1 and recipe.resize == "letterbox":
+        # The long side as asked, in the shape of most images.
+        scale, stride = (recipe.size or max(preferred)) / max(stored), card.stride
+        height, width = (math.ceil(scale * side) for side in stored)
+        return input_kind(IMAGE).spec(StoredShape(1, height, width, channels, dtype), None, None, stride)
+    return input_kind(IMAGE).spec(StoredShape(1, *preferred, channels, dtype), recipe.size, None, stride)
 
 
 def may_mirror(dataset: Dataset, scan: Scan) -> bool:
@@ -81,20 +87,6 @@ def sided_classes(dataset: Dataset) -> list[str]:
         re.sub(_SIDE, lambda side: _OTHER_SIDE[side[0].lower()], name.lower()): name for name in names
     }
     return sorted(name for name in names if mirrored.get(name.lower(), name) != name)
-
-
-def _image_size(scan: Scan, recipe: Recipe, card: ModelCard) -> tuple[int, int]:
-    data_size = int(np.median(scan.height)), int(np.median(scan.width))
-    if recipe.tile_size:
-        data_size = recipe.tile_size, recipe.tile_size
-    size = (recipe.size, recipe.size) if recipe.size is not None else card.size or data_size
-    if (
-        card.stride > 1 and recipe.resize == "letterbox"
-    ):  # the long side as asked, in the shape of most images
-        scale = max(size) / max(data_size)
-        height, width = (math.ceil(scale * side / card.stride) * card.stride for side in data_size)
-        size = height, width
-    return size
 
 
 def with_range(dataset: Dataset, scan: Scan) -> tuple[Dataset, Scan, list[str]]:

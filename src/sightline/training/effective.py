@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from sightline.core.task import Task
+from sightline.data.inputs._kind import InputKind
 from sightline.errors import UsageError
 from sightline.training.arguments import TrainArguments
 from sightline.training.recipe import Recipe
@@ -36,6 +38,29 @@ def refuse_idle(trainer: TrainerCard, model: str, arguments: TrainArguments, rec
             option = name.replace("_", "-")
             raise UsageError(
                 f"--{option} {value} has no effect: model '{model}' {trainer.verb}. Leave --{option} out."
+            )
+
+
+def refuse_unsuited(kind: InputKind, task: type[Task], recipe: Recipe) -> None:
+    """Refuse settings from the user that mean nothing for a kind of input.
+
+    Args:
+        kind: Of what the task takes.
+        task: The task; its own augmentation may take what the kind's has none for.
+        recipe: What the user asked for.
+
+    Raises:
+        UsageError: Names the first such option.
+    """
+    changed = type(kind).augment is not InputKind.augment
+    own = task.augment is not Task.augment
+    idle = {*kind.idle, *(() if changed else ("hflip",)), *(() if changed or own else ("augment",))}
+    for name, value in recipe.given().items():
+        if name in idle:
+            option = name.replace("_", "-")
+            raise UsageError(
+                f"--{option} {value} has no effect: the task takes a {kind.item} for each item. "
+                f"Leave --{option} out."
             )
 
 

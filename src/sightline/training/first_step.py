@@ -68,7 +68,7 @@ def dry_run(plan: Plan, world: int = 1) -> None:
 
 def _smallest_settings(plan: Plan) -> dict[str, Any]:
     """Settings with the smallest batch size that can occur in training."""
-    reach, stride = getattr(plan.task.options, "multiscale", 0.0), plan.method.CARD.stride
+    reach, stride = plan.task.multiscale, plan.method.CARD.stride
     size = plan.settings["size"]
     if reach and (plan.recipe.augment or "none") != "none":
         size = [max(stride, round(side * (1 - reach) / stride) * stride) for side in size]

@@ -13,6 +13,7 @@ import numpy as np
 
 from sightline.core.card import ModelCard
 from sightline.core.sample import IMAGE
+from sightline.data.inputs import input_kind
 from sightline.data.scan import Scan
 from sightline.errors import UnknownName, UsageError
 from sightline.models import registry
@@ -124,6 +125,8 @@ def choose_model(
     """
     if arguments.model is not None and arguments.model.startswith(fitted.PREFIX):
         baseline = fitted.baseline_named(arguments.model, baselines())
+        card = task.CARD
+        fitted.require_kept(baseline, card.input, input_kind(card.input).inputs, card.prediction_type)
         method = fitted.method_of(baseline)
         why["model"] = f"{method.CARD.name.replace(':', ' ')}: {baseline.summary}, as asked"
         return method, None, method.CARD, _start_baseline(baseline)

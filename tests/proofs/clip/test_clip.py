@@ -75,6 +75,20 @@ def test_it_is_exported_and_the_light_runtime_names_the_kind(run: Path) -> None:
         sl.export(run, include="preprocess")
 
 
+def test_a_baseline_is_a_model_of_clips(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    results = sl.train(str(data), task="direction", model="baseline:mean frame", out=out).results
+    beside = results.baselines["mean frame"]["accuracy"].value
+    assert results.scores["accuracy"].value == pytest.approx(beside)
+    clip = next(iter(sorted((data / "left").iterdir())))
+    assert next(iter(sl.load(out).predict(str(clip)))).row["label"] in ("left", "right", "up", "down")
+
+
+def test_what_clips_have_not_is_refused(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--tile-size 8 has no effect: the task takes a clip for each item"):
+        sl.train(str(data), task="direction", tile_size=8, out=tmp_path / "run")
+
+
 def test_a_copied_clip_is_found_in_another_split(data: Path, tmp_path: Path) -> None:
     for way in ("left", "right"):
         for part in ("train", "val", "test"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,3 +40,11 @@ def test_it_learns_to_draw_and_draws_again_from_the_file(tmp_path: Path) -> None
 def test_what_has_no_effect_in_turns_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--probe True has no effect: model 'dcgan' is trained in turns"):
         sl.train("digits", task="drawing", probe=True, out=tmp_path / "run")
+
+
+@pytest.mark.parametrize("option", [{"size": 16}, {"resize": "crop"}, {"augment": "light"}, {"hflip": "yes"}])
+def test_what_has_no_effect_on_noise_is_refused(option: dict[str, Any], tmp_path: Path) -> None:
+    (name, value), *_ = option.items()
+    with pytest.raises(UsageError, match=f"--{name} {value} has no effect: the task takes a draw of noise"):
+        sl.train("digits", task="drawing", out=tmp_path / "run", **option)
+    assert not (tmp_path / "run").exists()

@@ -28,8 +28,19 @@ def test_neighbors_are_trained_resumed_and_predict(tmp_path: Path) -> None:
     before = run.results.to_json()
     run.update(status="interrupted")
     (tmp_path / "run" / "checkpoints").rename(tmp_path / "gone")
-    resumed = sl.train("digits", resume=tmp_path / "run").results.to_json()
-    assert resumed["scores"] == before["scores"]
+    resumed = sl.train("digits", resume=tmp_path / "run")
+    assert resumed.results.to_json()["scores"] == before["scores"]
+    assert [e["epoch"] for e in resumed.events()] == [1]
+
+
+def test_a_run_that_was_fitted_is_resumed_with_what_it_has(tmp_path: Path) -> None:
+    run = sl.train("digits", task="pixel-knn", k=1, out=tmp_path / "run")
+    (event,) = run.events()
+    run.update(status="interrupted")
+    resumed = sl.train("digits", resume=tmp_path / "run")
+    assert list(resumed.events()) == [event]
+    assert resumed.results.metadata["cost"]["seconds"] == round(event["seconds"], 1)
+    assert resumed.results.to_json()["scores"] == run.results.to_json()["scores"]
 
 
 @pytest.mark.parametrize(("option", "text"), [

@@ -29,3 +29,13 @@ def test_a_threshold_is_tested_predicts_and_is_exported(tmp_path: Path) -> None:
 def test_a_learning_rate_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"--lr 0\.1 has no effect: model 'otsu' has nothing to train"):
         sl.train("shapes:area:200", task="coverage", lr=0.1, out=tmp_path / "run")
+
+
+def test_a_resumed_run_writes_its_epoch_once(tmp_path: Path) -> None:
+    run = sl.train("shapes:area:60", task="coverage", out=tmp_path / "run")
+    events = list(run.events())
+    run.update(status="interrupted")
+    resumed = sl.train("shapes:area:60", resume=tmp_path / "run")
+    assert list(resumed.events()) == events
+    assert [event["epoch"] for event in events] == [1]
+    assert resumed.record.seconds == run.record.seconds

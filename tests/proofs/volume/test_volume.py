@@ -64,7 +64,10 @@ def test_it_is_exported_and_the_light_runtime_names_the_kind(run: Path) -> None:
 
 
 def test_what_is_for_images_is_refused_in_words(plugins: None, tmp_path: Path) -> None:
-    for options, words in (({"tile_size": 8}, "takes a volume"), ({"resize": "crop"}, "--resize stretch")):
+    for options, words in (
+        ({"tile_size": 8}, "--tile-size 8 has no effect: the task takes a volume"),
+        ({"resize": "crop"}, "--resize stretch"),
+    ):
         with pytest.raises(UsageError, match=words):
             sl.train("balls", out=tmp_path / "run", epochs=1, device="cpu", **options)
 

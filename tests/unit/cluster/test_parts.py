@@ -12,7 +12,9 @@ import pytest
 
 from sightline.cluster import parts
 from sightline.cluster.parts import Parts, from_arrow, schema, to_arrow
+from sightline.core import targets as core_targets
 from sightline.errors import DataError, UsageError
+from sightline.runtime.targets import TARGETS, arrays_of, target_type
 
 COLUMNS = {"id": "text", "error": "text", "n": "whole", "boxes": "objects", "masks": "codes"}
 FACTS = {"model": "abc", "--min-score": "none"}
@@ -129,3 +131,14 @@ def test_a_part_that_was_copied_is_seen(tmp_path: Path) -> None:
     (tmp_path / "part-000001.parquet").write_bytes((tmp_path / "part-000000.parquet").read_bytes())
     with pytest.raises(DataError, match=r"a\.png again"):
         opened(tmp_path)
+
+
+@pytest.mark.parametrize("kind", TARGETS.names())
+def test_the_lists_of_every_kind_have_a_type_of_column(kind: str) -> None:
+    data, forms = core_targets.target_type(kind).synthetic(1, 48, 3), target_type(kind).forms
+    one = arrays_of(data.targets.as_prediction(len(data.classes)))
+    lists = one.details(data.classes) | one.codes()
+    row = {name: lists[name] for name in forms}
+    table = from_arrow(to_arrow([row], schema({"id": "text", **forms})))
+    (again,) = table.to_pylist()
+    assert {name: len(again[name]) for name in forms} == {name: len(row[name]) for name in forms}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +24,10 @@ COVER_PLANES = 4
 """Planes of a clip or volume that stand for it where one image is wanted: two by two."""
 
 
+WITHOUT_SIZE = ("size", "resize", "tile_size")
+"""Settings that mean nothing for items that are not brought to a size."""
+
+
 @dataclass(frozen=True)
 class StoredShape:
     """What the items of a data set are like, as most of them are.
@@ -41,6 +46,13 @@ class StoredShape:
     channels: int
     dtype: Dtype = "uint8"
 
+    def sides(self, size: int | None, stride: int) -> tuple[int, int]:
+        """Height and width of a model's input: those of a square of `size` if one is asked for, else as
+        stored; multiples of `stride`."""
+        sides = (size, size) if size is not None else (self.height, self.width)
+        height, width = (math.ceil(side / stride) * stride for side in sides)
+        return height, width
+
 
 class InputKind(ABC):
     """One kind. An item is an array with the channels last; so are its views.
@@ -52,6 +64,7 @@ class InputKind(ABC):
         fits: How an item may be brought to size.
         varies: Whether views differ in length along their first axis; `view_shape` is then the least.
         has_pixels: Whether an item is pixels, which checks of brightness, size and likeness can judge.
+        idle: Settings of the recipe that mean nothing for such items, and are refused.
         limits_side: Whether large items are brought to a smaller size unless one is asked for.
     """
 
@@ -60,6 +73,7 @@ class InputKind(ABC):
     inputs: ClassVar[tuple[str, ...]] = (IMAGE,)
     varies: ClassVar[bool] = False
     has_pixels: ClassVar[bool] = True
+    idle: ClassVar[tuple[str, ...]] = ("tile_size",)
     limits_side: ClassVar[bool] = True
     fits: ClassVar[tuple[str, ...]] = ("stretch", "crop", "letterbox")
 

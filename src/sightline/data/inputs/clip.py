@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import ClassVar
 
 import numpy as np
@@ -40,10 +39,8 @@ class ClipInput(InputKind):
 
     def spec(self, stored: StoredShape, size: int | None, frames: int | None, stride: int) -> InputSpec:
         """Frames as stored, up to `MAX_FRAMES`."""
-        sides = (size, size) if size is not None else (stored.height, stored.width)
-        height, width = (math.ceil(side / stride) * stride for side in sides)
         count = frames or min(stored.depth, MAX_FRAMES)
-        return InputSpec((height, width), stored.channels, self.name, count, dtype=stored.dtype)
+        return InputSpec(stored.sides(size, stride), stored.channels, self.name, count, dtype=stored.dtype)
 
     def view_shape(self, spec: InputSpec) -> tuple[int, ...]:
         """(T, H, W, C)."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -28,6 +27,7 @@ class ImageInput(InputKind):
 
     name: ClassVar[str] = "image"
     item: ClassVar[str] = "image"
+    idle: ClassVar[tuple[str, ...]] = ()
 
     def pixels(self, pixels: Pixels) -> Pixels:
         """As the format gives them; files of many bands, or of NumPy, with all their numbers."""
@@ -38,9 +38,7 @@ class ImageInput(InputKind):
     def spec(self, stored: StoredShape, size: int | None, frames: int | None, stride: int) -> InputSpec:
         """A square of the size that is asked for; else as stored."""
         del frames
-        sides = (size, size) if size is not None else (stored.height, stored.width)
-        height, width = (math.ceil(side / stride) * stride for side in sides)
-        return InputSpec((height, width), stored.channels, dtype=stored.dtype)
+        return InputSpec(stored.sides(size, stride), stored.channels, dtype=stored.dtype)
 
     def view_shape(self, spec: InputSpec) -> tuple[int, ...]:
         """(H, W, C)."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from sightline.core.dataset import Pixels
 from sightline.core.inputs import InputSpec
-from sightline.data.inputs._kind import InputKind, StoredShape
+from sightline.data.inputs._kind import WITHOUT_SIZE, InputKind, StoredShape
 from sightline.errors import UsageError
 from sightline.ops.resize_shape import ResizeMode
 
@@ -57,6 +57,7 @@ class NoiseInput(InputKind):
     name: ClassVar[str] = "noise"
     item: ClassVar[str] = "draw of noise"
     inputs: ClassVar[tuple[str, ...]] = ("noise",)
+    idle: ClassVar[tuple[str, ...]] = WITHOUT_SIZE
     limits_side: ClassVar[bool] = False
 
     def pixels(self, pixels: Pixels) -> Pixels:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,9 +52,9 @@ class PairInput(InputKind):
     def spec(self, stored: StoredShape, size: int | None, frames: int | None, stride: int) -> InputSpec:
         """As of an image."""
         del frames
-        sides = (size, size) if size is not None else (stored.height, stored.width)
-        height, width = (math.ceil(side / stride) * stride for side in sides)
-        return InputSpec((height, width), stored.channels, self.name, names=self.inputs, dtype=stored.dtype)
+        return InputSpec(
+            stored.sides(size, stride), stored.channels, self.name, names=self.inputs, dtype=stored.dtype
+        )
 
     def view_shape(self, spec: InputSpec) -> tuple[int, ...]:
         """(2, H, W, C)."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from sightline.core.dataset import Pixels
 from sightline.core.inputs import InputSpec
-from sightline.data.inputs._kind import COVER_PLANES, InputKind, StoredShape
+from sightline.data.inputs._kind import COVER_PLANES, WITHOUT_SIZE, InputKind, StoredShape
 from sightline.data.io.pixels import Arrays
 from sightline.data.io.sequences import COLUMNS, Sequences
 from sightline.errors import DataError, UsageError
@@ -32,6 +32,7 @@ class SequenceInput(InputKind):
     inputs: ClassVar[tuple[str, ...]] = ("detections",)
     varies: ClassVar[bool] = True
     has_pixels: ClassVar[bool] = False
+    idle: ClassVar[tuple[str, ...]] = WITHOUT_SIZE
     limits_side: ClassVar[bool] = False
 
     def pixels(self, pixels: Pixels) -> Pixels:

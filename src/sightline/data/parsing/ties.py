@@ -8,7 +8,6 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from sightline.core.dataset import Dataset
-from sightline.core.sample import canonical_json
 from sightline.core.targets.instances import Instances
 from sightline.data.io.pixels import Files
 
@@ -57,7 +56,7 @@ def _truths(dataset: Dataset) -> list[_Truth]:
     """Of each image: class and corners of each box, sorted; other targets as text."""
     targets, names = dataset.targets, () if dataset.classes is None else dataset.classes.names
     if type(targets) is not Instances:
-        return [[(f"{entry} of {', '.join(names[:20])}", ())] for entry in canonical_json(targets)]
+        return [[(f"{entry} of {', '.join(names[:20])}", ())] for entry in targets.digests()]
     rows = [(names[k], box) for k, box in zip(targets.labels.tolist(), targets.boxes.tolist(), strict=True)]
     ends = np.cumsum(targets.counts.numpy())
     return [sorted(rows[e - n : e]) for e, n in zip(ends.tolist(), targets.counts.tolist(), strict=True)]

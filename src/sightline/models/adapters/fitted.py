@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import ModuleType
 from typing import Any, ClassVar
 
@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from sightline.core.card import ModelCard
+from sightline.core.inputs import InputSpec
 from sightline.core.model import Model
-from sightline.core.sample import Batch
+from sightline.core.sample import IMAGE, Batch
 from sightline.core.targets.instances import Instances
 from sightline.core.targets.label import ClassLabels
 from sightline.core.targets.masks import SemanticMasks
@@ -25,8 +26,16 @@ from sightline.models.weights.download import Pretrained
 
 PREFIX = "baseline:"
 """What a user writes before the name of a baseline to have it as a model."""
-MOST = 5000
-"""Images of 64 x 64 that a baseline learns from; of larger ones fewer."""
+MAX_TRAIN_IMAGES = 5000
+"""Images of 64 x 64 that a baseline looks at, in training and at once: enough for a baseline, in seconds."""
+KEPT = (ClassLabels.kind, RegressionValues.kind, SemanticMasks.kind, Instances.kind)
+"""Kinds of prediction that a baseline can give as a model: as tensors by name."""
+
+
+def input_of(baseline: Baseline, size: Sequence[int]) -> tuple[tuple[int, ...], int]:
+    """Input size of a baseline beside a model of some size, and how many images of it are looked at."""
+    scale = min(1.0, baseline.side / max(size, default=1))
+    return tuple(round(side * scale) for side in size), MAX_TRAIN_IMAGES * 64**2 // baseline.side**2
 
 
 class _Tensors(nn.Module):
@@ -90,12 +99,8 @@ class BaselineModel(FittedModel):
     def settings_for(cls, info: DataInfo, options: Any) -> dict[str, Any]:
         """Settings from the data: the input is no larger than the baseline needs."""
         del options
-        height, width = info.size
-        scale = 1.0 if cls.baseline.frozen else min(1.0, cls.baseline.side / max(height, width))
-        settings: dict[str, Any] = {
-            "size": [round(height * scale), round(width * scale)],
-            "multilabel": info.multilabel,
-        }
+        size = info.size if cls.baseline.frozen else input_of(cls.baseline, info.size)[0]
+        settings: dict[str, Any] = {"size": list(size), "multilabel": info.multilabel}
         if info.classes is not None:
             settings |= {"classes": list(info.classes.names), "class_ids": list(info.classes.ids)}
         return settings | ({"outputs": list(info.outputs)} if info.outputs else {})
@@ -104,7 +109,7 @@ class BaselineModel(FittedModel):
     def fit(self, batches: Iterable[Batch], seed: int) -> str:
         """Fit the baseline, on a sample of the images if there are very many."""
         self.eval()
-        images, targets, count = _sample(batches, MOST * 64**2 // self.baseline.side**2, seed)
+        images, targets, count = _sample(batches, input_of(self.baseline, ())[1], seed)
         self.learn(self.baseline.learn(self._seen(images), targets))
         of = "" if len(images) == count else f", drawn from {count}"
         return f"{self.baseline.summary}, to {len(images)} images{of}"
@@ -123,12 +128,14 @@ class BaselineModel(FittedModel):
         return {name: value.to(images.device) for name, value in answer.items()}
 
     def _seen(self, images: Tensor) -> Any:
-        """Input of the baseline: (B, H, W, C) uint8, or (B, D) features."""
+        """Input of the baseline: (B, H, W, C), as a data set stores it; or (B, D) features."""
         if self.baseline.frozen:
             parts = torch.split(images, 32)
             return np.concatenate([self.network.features(self.normalize(p)).cpu().numpy() for p in parts])
-        whole = images if images.dtype == torch.uint8 else (images * 255).round().to(torch.uint8)
-        return whole.permute(0, 2, 3, 1).cpu().numpy()
+        stored = images
+        if images.dtype != torch.uint8 and InputSpec.of(self.settings).dtype == "uint8":
+            stored = (images * 255).round().to(torch.uint8)
+        return stored.movedim(1, -1).cpu().numpy()
 
     @classmethod
     def to_predictions(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Any:
@@ -209,6 +216,32 @@ def baseline_named(name: str, baselines: list[Baseline]) -> Baseline:
             f"{name} stands beside networks only: what it learns is not kept as tensors. As models: {able}."
         )
     return by_name[name]
+
+
+def require_kept(baseline: Baseline, input: str, inputs: Sequence[str], prediction: str) -> None:
+    """Refuse a baseline as a model of data that it cannot be kept for.
+
+    Args:
+        baseline: Which.
+        input: Kind of input of the task.
+        inputs: Names of the tensors of such an input.
+        prediction: Kind of what the task predicts.
+
+    Raises:
+        UsageError: Says what it would need.
+    """
+    name = PREFIX + baseline.name
+    beside = "It stands beside the networks of this task only."
+    if prediction not in KEPT:
+        kinds = f"{', '.join(KEPT[:-1])} or {KEPT[-1]}"
+        raise UsageError(
+            f"{name} as a model needs predictions of kind {kinds}; these are {prediction}. {beside}"
+        )
+    if len(inputs) > 1:
+        names = " and ".join(inputs)
+        raise UsageError(f"{name} as a model needs one input; each {input} has {names}. {beside}")
+    if baseline.frozen and input != IMAGE:
+        raise UsageError(f"{name} looks through a network for images; each item is a {input}. {beside}")
 
 
 def method_of(baseline: Baseline) -> ModuleType:

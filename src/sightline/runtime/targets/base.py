@@ -35,6 +35,10 @@ class TargetArrays(ABC):
         outputs: Of the network, that it is decoded from.
         placed: Whether these outputs can be given in the pixels of a stored image by the file itself.
         lists: What `codes` gives, by name; a table has a column for each.
+        forms: Entries of a record, and `lists`, that have an element for each object, to what such an element
+            is: "objects" (class, score and corners), "codes" (run lengths) or "numbers".
+        ranked: Of all that it may be decoded from, what has a row for each object, in an order that depends
+            on the last bit of the scores.
     """
 
     kind: ClassVar[str]
@@ -44,6 +48,8 @@ class TargetArrays(ABC):
     outputs: ClassVar[tuple[str, ...]] = ()
     placed: ClassVar[bool] = False
     lists: ClassVar[tuple[str, ...]] = ()
+    forms: ClassVar[Mapping[str, str]] = {}
+    ranked: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def needed(cls, names: Collection[str]) -> tuple[str, ...]:

@@ -52,6 +52,8 @@ class InstanceArrays(TargetArrays):
     located = True
     objects = True
     outputs: ClassVar[tuple[str, ...]] = ("boxes", "scores", "labels")
+    ranked: ClassVar[tuple[str, ...]] = outputs
+    forms: ClassVar[Mapping[str, str]] = {"boxes": "objects"}
     placed = True
 
     @classmethod

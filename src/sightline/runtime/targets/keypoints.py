@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
@@ -41,6 +41,8 @@ class KeypointArrays(InstanceArrays):
     outputs: ClassVar[tuple[str, ...]] = ("boxes", "scores", "labels", "points", "point_scores")
     placed = False
     lists = ("keypoints",)
+    forms: ClassVar[Mapping[str, str]] = {**InstanceArrays.forms, "keypoints": "numbers"}
+    ranked: ClassVar[tuple[str, ...]] = outputs
 
     @classmethod
     def decode(cls, outputs: Outputs, settings: Settings, stored: tuple[int, int]) -> Self:

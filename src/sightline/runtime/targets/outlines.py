@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -27,6 +27,8 @@ class OutlineArrays(InstanceArrays):
     outputs: ClassVar[tuple[str, ...]] = ("boxes", "scores", "labels", "coefficients", "prototypes")
     placed = False
     lists = ("masks",)
+    forms: ClassVar[Mapping[str, str]] = {**InstanceArrays.forms, "masks": "codes"}
+    ranked: ClassVar[tuple[str, ...]] = (*InstanceArrays.ranked, "coefficients", "masks")
 
     @classmethod
     def needed(cls, names: Collection[str]) -> tuple[str, ...]:

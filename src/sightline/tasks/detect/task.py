@@ -40,6 +40,12 @@ class Detect(Task):
         """Bright squares and bars on a dark ground, in images of six times the size."""
         return tiny(CARD.target_type, n, 6 * size, seed)
 
+    @property
+    def multiscale(self) -> float:
+        """As `--multiscale` says."""
+        share: float = self.options.multiscale
+        return share
+
     def metrics(self) -> Mapping[str, Metric]:
         """COCO's AP first."""
         chosen: list[Metric] = [
@@ -65,7 +71,7 @@ class Detect(Task):
             return None
         four = mosaic(options.mosaic) if options.mosaic and progress < options.mosaic_until else None
         mixup = mixup_boxes(options.mixup) if options.mixup and progress < options.mosaic_until else None
-        other = multiscale_resize(options.multiscale, STRIDE) if options.multiscale else None
+        other = multiscale_resize(self.multiscale, STRIDE) if self.multiscale else None
         return compose(four, standard, mixup, other)
 
     def calibrate(self, prediction: Any, target: Any) -> dict[str, Any]:

@@ -46,6 +46,12 @@ class Instance(Task):
         """A bright square and a bright disc on a dark ground, in images of six times the size."""
         return tiny(CARD.target_type, n, 6 * size, seed)
 
+    @property
+    def multiscale(self) -> float:
+        """As `--multiscale` says."""
+        share: float = self.options.multiscale
+        return share
+
     def metrics(self) -> Mapping[str, Metric]:
         """COCO's AP of masks first."""
         chosen: list[Metric] = [
@@ -70,7 +76,7 @@ class Instance(Task):
         if standard is None:
             return None
         four = mosaic(options.mosaic) if options.mosaic and progress < options.mosaic_until else None
-        other = multiscale_resize(options.multiscale, STRIDE) if options.multiscale else None
+        other = multiscale_resize(self.multiscale, STRIDE) if self.multiscale else None
         return compose(four, standard, other)
 
     def calibrate(self, prediction: Any, target: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from sightline.console import say
 from sightline.errors import UsageError
 from sightline.training.state import Training
 from sightline.training.trainer import Job, TrainerCard
-from sightline.training.whole import keep
+from sightline.training.whole import keep, take_up
 
 CARD = TrainerCard(
     name="fit",
@@ -20,7 +20,7 @@ CARD = TrainerCard(
 
 
 def train(job: Job) -> Training:
-    """Fit the model; see `Job`. A run that was stopped before the fit starts again.
+    """Fit the model; see `Job`. A run that was stopped before the model was kept starts again.
 
     Raises:
         UsageError: If several processes were started.
@@ -30,8 +30,7 @@ def train(job: Job) -> Training:
             f"Model '{job.model.card.name}' {CARD.verb}, in one process. Start it without torchrun."
         )
     training = job.state()
-    if job.resume and (best := job.run.checkpoint("best")) is not None:
-        job.model.load_state_dict(best[0]["model"])
+    if take_up(training, job):
         return training
     started = time.monotonic()
     with job.called_back(training):

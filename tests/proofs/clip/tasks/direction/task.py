@@ -61,7 +61,7 @@ class Direction(Task):
         """The commonest class, and brightness by place in the mean of the frames."""
         return [
             Baseline("majority", "the commonest class", _majority, uses_images=False),
-            Baseline("mean frame", "nearest mean of the frames", _nearest, side=16),
+            Baseline("mean frame", "nearest mean of the frames", _means, side=16, answer=_nearest),
         ]
 
     def describe_targets(self, targets: Any) -> list[str]:
@@ -90,15 +90,14 @@ def _majority(images: Any, target: ClassLabels) -> Any:
     return lambda clips: ClassLabels(scores.argmax().expand(len(clips)), scores.expand(len(clips), -1))
 
 
-def _nearest(images: np.ndarray, target: ClassLabels) -> Any:
-    means = np.stack([images[target.value.numpy() == k].mean((0, 1)) for k in range(len(NAMES))])
+def _means(images: np.ndarray, target: ClassLabels) -> dict[str, np.ndarray]:
+    return {"means": np.stack([images[target.value.numpy() == k].mean((0, 1)) for k in range(len(NAMES))])}
 
-    def answer(clips: np.ndarray) -> ClassLabels:
-        far = ((clips.mean(1)[:, None] - means) ** 2).mean((2, 3, 4))
-        scores = torch.softmax(torch.from_numpy(-far), 1)
-        return ClassLabels(scores.argmax(1), scores)
 
-    return answer
+def _nearest(state: Mapping[str, Any], clips: np.ndarray) -> ClassLabels:
+    far = ((clips.mean(1)[:, None] - np.asarray(state["means"])) ** 2).mean((2, 3, 4))
+    scores = torch.softmax(torch.from_numpy(-far), 1)
+    return ClassLabels(scores.argmax(1), scores)
 
 
 TASK = Direction
