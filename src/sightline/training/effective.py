@@ -53,8 +53,8 @@ def refuse_unsuited(kind: InputKind, task: type[Task], recipe: Recipe) -> None:
         UsageError: Names the first such option.
     """
     changed = type(kind).augment is not InputKind.augment
-    own = task.augment is not Task.augment
-    idle = {*kind.idle, *(() if changed else ("hflip",)), *(() if changed or own else ("augment",))}
+    by_task = task.augment is not Task.augment
+    idle = {*kind.idle, *(() if changed else ("hflip",)), *(() if changed or by_task else ("augment",))}
     for name, value in recipe.given().items():
         if name in idle:
             option = name.replace("_", "-")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -73,9 +73,9 @@ def test_networks_are_shaken_only_where_it_can_tell(
     viewed: list[tuple[int, list[str]]] = []
     usual = validation._unsure
 
-    def counted(graph: Graph, shaken: Any, batch: Any, seed: int) -> list[bool]:
+    def counted(graph: Graph, shaken: Any, batch: Any, seed: int, ranked: Sequence[str]) -> list[bool]:
         viewed.append((seed, list(batch.ids)))
-        return usual(graph, shaken, batch, seed)
+        return usual(graph, shaken, batch, seed, ranked)
 
     monkeypatch.setattr(validation, "_unsure", counted)
     assert judged(1.0).passed
