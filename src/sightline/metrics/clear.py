@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from sightline.core.card import MetricCard
 from sightline.core.metric import Evaluation, Statistics
+from sightline.core.report import Table
 from sightline.metrics.functional.tracks import EPS, MATCH, Overlaps, alone, best_pairs, overlaps
 from sightline.metrics.functional.weighted import Array, Weighted
 
@@ -99,6 +101,21 @@ def clear_counts(evaluation: Evaluation) -> Statistics:
     fragments (Frag), annotated tracks, and how many of them are mostly tracked (MT) or lost (ML).
     """
     return evaluation.once("clear", lambda: _counts(overlaps(evaluation)))
+
+
+def counts_table(prediction: Any, target: Any, ids: Sequence[str]) -> Table:
+    """The counts of each sequence, and of all together."""
+    counts = clear_counts(Evaluation(prediction, target))
+    counts["boxes"] = counts["TP"] + counts["FN"]
+    columns = ("boxes", "TP", "FP", "FN", "IDSW", "Frag", "tracks", "MT", "ML")
+    rows: list[list[Any]] = [[name, *(int(counts[k][i]) for k in columns)] for i, name in enumerate(ids)]
+    if len(ids) > 1:
+        rows.append(["all", *(int(counts[k].sum()) for k in columns)])
+    note = (
+        "At IoU 0.5: boxes that are found (TP), wrong (FP) and missed (FN); identity switches (IDSW), "
+        "interruptions of tracks (Frag); tracks mostly tracked (MT) and mostly lost (ML)."
+    )
+    return Table("Counts", ["sequence", *columns], rows, note)
 
 
 def _counts(o: Overlaps) -> Statistics:

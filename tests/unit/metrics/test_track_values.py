@@ -18,7 +18,7 @@ from sightline.core.metric import Evaluation
 from sightline.core.targets.tracks import Tracks
 from sightline.data.open import open_data
 from sightline.metrics import METRICS
-from sightline.metrics.clear import clear_counts
+from sightline.metrics.clear import clear_counts, counts_table
 from sightline.metrics.compare import paired
 from sightline.metrics.intervals import score
 
@@ -130,6 +130,17 @@ def test_gaps_are_fragments_and_losses_are_counted() -> None:
     gap = (frames == 4) | (frames == 7)
     counts = clear_counts(Evaluation(moving([1, 2]).select(gap == (ids == 2)), target))
     assert [float(counts[k][0]) for k in ("Frag", "IDSW", "MT", "ML", "tracks")] == [3, 0, 0, 0, 2]
+
+
+def test_counts_are_listed_for_each_sequence_and_for_all() -> None:
+    pairs = [random_pair(seed) for seed in (1, 2)]
+    prediction, target = (Tracks.cat([pair[k] for pair in pairs]) for k in (0, 1))
+    table = counts_table(prediction, target, ["a", "b"])
+    assert [row[0] for row in table.rows] == ["a", "b", "all"]
+    for k in range(1, len(table.columns)):
+        assert table.rows[2][k] == table.rows[0][k] + table.rows[1][k]
+    each = ours(*pairs[0])
+    assert [table.rows[0][table.columns.index(k)] for k in ("IDSW", "Frag")] == [each["IDSW"], each["Frag"]]
 
 
 def test_other_classes_do_not_match() -> None:

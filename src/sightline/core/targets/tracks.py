@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from sightline.core.targets._windows import Window
@@ -134,8 +135,7 @@ class Tracks(Targets):
 
     def to(self, device: torch.device | str) -> Tracks:
         """The same on another device."""
-        moved = {f.name: getattr(self, f.name) for f in fields(self)}
-        return replace(self, **{k: v.to(device) for k, v in moved.items() if v is not None})
+        return replace(self, **{k: v.to(device) for k, v in vars(self).items() if v is not None})
 
     @classmethod
     def cat(cls, parts: Sequence[Tracks]) -> Tracks:
@@ -191,6 +191,11 @@ class Tracks(Targets):
         present[self.sequence[valid], self.labels[valid]] = True
         return present
 
+    def class_totals(self, classes: int) -> dict[str, NDArray[np.int64]]:
+        """(K,) boxes of each class."""
+        labels = self.labels[(self.labels >= 0) & (self.labels < classes)]
+        return {"boxes": np.bincount(labels, minlength=classes)} if classes else {}
+
     def map_classes(self, to: Tensor, classes: int) -> Tracks:
         """Map class i to to[i]; boxes without a class stay without."""
         del classes
@@ -207,7 +212,10 @@ class Tracks(Targets):
 
     def differs(self, other: Tracks) -> Tensor:
         """(N,) bool: sequences with other frames or identities, or boxes more than 0.01 pixels away."""
-        return torch.tensor([_differ(self[i], other[i]) for i in range(len(self))], dtype=torch.bool)
+        both = [torch.cat([t.frames[:, None], t.ids[:, None], t.boxes], 1) for t in (self, other)]
+        parts = [torch.split(both[0], self.counts.tolist()), torch.split(both[1], other.counts.tolist())]
+        pairs = zip(*parts, strict=True)
+        return torch.tensor([a.shape != b.shape or bool(((a - b).abs() > 0.01).any()) for a, b in pairs])
 
     def as_prediction(self, classes: int) -> Tracks:
         """The annotated boxes with scores of 1; flags go."""
@@ -231,8 +239,7 @@ class Tracks(Targets):
     def arrays(self, i: int) -> dict[str, Any]:
         """Sequence i as the fields of `runtime.targets.tracks.TrackArrays`."""
         part = self[i]
-        names = ("frames", "ids", "boxes", "labels", "scores")
-        values = {name: getattr(part, name) for name in names}
+        values = {name: getattr(part, name) for name in ("frames", "ids", "boxes", "labels", "scores")}
         return {
             "size": tuple(part.sizes[0].tolist()),
             "length": int(part.lengths[0]),
@@ -288,12 +295,6 @@ class Tracks(Targets):
             torch.tensor(rates, dtype=torch.float64),
             **joined,
         )
-
-
-def _differ(a: Tracks, b: Tracks) -> bool:
-    if len(a.ids) != len(b.ids) or not torch.equal(a.frames, b.frames) or not torch.equal(a.ids, b.ids):
-        return True
-    return bool(((a.boxes - b.boxes).abs() > 0.01).any())
 
 
 TARGET = Tracks
