@@ -20,7 +20,7 @@ from sightline.data.open import open_data
 
 HEIGHT, WIDTH = 23, 57
 NAMES = ("snout", "leftear", "rightear", "tail base")
-CHAIN = ("deeplabcut", "coco", "yolo", "keypoint-table", "deeplabcut")
+CHAIN = ("deeplabcut", "coco", "yolo", "keypoint-table", "label-studio", "deeplabcut")
 
 
 def posed(points: np.ndarray, visibility: np.ndarray, people: int = 1) -> Dataset:

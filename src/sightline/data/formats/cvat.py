@@ -14,7 +14,9 @@ import numpy as np
 
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
+from sightline.core.targets.keypoints import Keypoints
 from sightline.data.io.images import max_pixels
+from sightline.data.parsing.cvat_points import only_points, read_points
 from sightline.data.parsing.drawing import Drawing, targets_of
 from sightline.data.parsing.json import glance
 from sightline.data.parsing.labeled import labeled, of_lists
@@ -28,9 +30,9 @@ from sightline.ops.contours import Polygon, from_rle, rle
 
 CARD = FormatCard(
     name="cvat",
-    summary="CVAT for images 1.1: boxes, polygons, ellipses, masks, or tags, of all images in one XML",
+    summary="CVAT for images 1.1: boxes, polygons, ellipses, masks, skeletons or tags, in one XML file",
     recognized_by="annotations.xml with <annotations> and <image>, images beside it or in images/",
-    target_types=("instances", "outlines", "label"),
+    target_types=("instances", "outlines", "label", "keypoints"),
     writes=True,
 )
 _SHAPES = ("box", "polygon", "polyline", "points", "mask", "cuboid", "ellipse", "skeleton", "tag")
@@ -46,8 +48,9 @@ def sniff(source: str, options: ReadOptions) -> float:
 def read(source: str, options: ReadOptions) -> Dataset:
     """All images with their boxes, or with polygons and masks (target "outlines"), or with tags ("label").
 
-    Tags are taken too where nothing is drawn. The attribute `difficult` and the subset (train, ...) are read
-    if there. Each polygon is an object of its own, also in a group.
+    Tags are taken too where nothing is drawn, and skeletons and points (target "keypoints") where nothing else
+    is. The attribute `difficult` and the subset (train, ...) are read if there. Each polygon is an object of
+    its own, also in a group.
 
     Raises:
         DataError: If there is no such file, or it holds a video.
@@ -74,6 +77,9 @@ def read(source: str, options: ReadOptions) -> Dataset:
     tagged = any(image.find("tag") is not None for image in images)
     if options.target_type == "label" or (options.target_type is None and tagged and not shaped):
         return _tags(root, path.parent, images)
+    posed = options.target_type is None and only_points(images)
+    if posed or options.target_type == Keypoints.kind:
+        return read_points(root, path.parent, CARD.name, tree, options, _path, _split)
     drawing = targets_of(gather, path.parent, options)
     table = [(label.findtext("name") or "").strip() for label in tree.findall("meta//labels/label")]
     names = tuple(dict.fromkeys(name for name in table if name)) or drawing.into.names()

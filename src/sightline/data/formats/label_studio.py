@@ -17,11 +17,13 @@ from typing import Any
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
 from sightline.core.report import Severity
+from sightline.core.targets.keypoints import Keypoints
 from sightline.data.io.walk import files_in
 from sightline.data.parsing.drawing import targets_of
 from sightline.data.parsing.instances import InstanceBuilder
 from sightline.data.parsing.json import glance, read_json
 from sightline.data.parsing.label_studio import Tasks, gather, like_min, short_rows
+from sightline.data.parsing.label_studio_points import has_points, point_result, read_points
 from sightline.data.parsing.labeled import labeled, of_lists
 from sightline.data.parsing.options import ReadOptions
 from sightline.data.parsing.writing import OBJECTS, Item, class_table, items
@@ -30,9 +32,9 @@ from sightline.ops.contours import join_polygons, trace
 
 CARD = FormatCard(
     name="label-studio",
-    summary="Label Studio's JSON, JSON-MIN or CSV export: rectangles, polygons and brush strokes, or choices",
+    summary="Label Studio's JSON, JSON-MIN or CSV export: boxes, polygons, strokes, keypoints or choices",
     recognized_by="a .json file with a list of tasks with data and annotations; images beside or in images/",
-    target_types=("instances", "outlines", "label"),
+    target_types=("instances", "outlines", "label", "keypoints"),
     writes=True,
 )
 _KIND = "rectanglelabels"
@@ -51,6 +53,7 @@ def sniff(source: str, options: ReadOptions) -> float:
 def read(source: str, options: ReadOptions) -> Dataset:
     """Read all annotated tasks, with the shapes of their first annotation (one marked ground truth first).
 
+    Keypoints are taken where there are any.
     Target "outlines" asks for polygons and brush strokes instead; each is an object of its own. Target
     "label" asks for the choices of each image; they are taken too where nothing is drawn. An image is
     looked for by its whole path, by its name, and by its name without the upload's prefix, beside the
@@ -73,6 +76,9 @@ def read(source: str, options: ReadOptions) -> Dataset:
     drawings = any(task.shapes for task in tasks.tasks)
     if options.target_type == "label" or (options.target_type is None and not drawings and _chosen(tasks)):
         return _labels(Path(source), tasks)
+    posed = options.target_type is None and has_points(tasks.tasks)
+    if posed or options.target_type == Keypoints.kind:
+        return _with_notes(read_points(Path(source), path.parent, CARD.name, tasks.tasks, options), tasks)
     things = targets_of(partial(gather, tasks.tasks), path.parent, options, whole=100.0)
     _notes(tasks, things.into.note)
     names = things.into.names()
@@ -90,7 +96,12 @@ def _labels(source: Path, tasks: Tasks) -> Dataset:
     root = source if source.is_dir() else source.parent
     target_type = of_lists([task.choices for task in rows])
     dataset = labeled(source, root, CARD.name, [t.path for t in rows], [t.split for t in rows], target_type)
-    into = InstanceBuilder(root)
+    return _with_notes(dataset, tasks)
+
+
+def _with_notes(dataset: Dataset, tasks: Tasks) -> Dataset:
+    """The data set with findings on tasks."""
+    into = InstanceBuilder(tasks.root)
     _notes(tasks, into.note)
     return replace(dataset, read_findings=(*dataset.read_findings, *into.read_findings))
 
@@ -138,12 +149,14 @@ def write(dataset: Dataset, folder: Path) -> Path:
     classes = class_table(dataset, folder, CARD.name, kinds=OBJECTS)
     (folder / "images").mkdir(parents=True)
     tasks = []
+    names = dataset.targets.skeleton.names if isinstance(dataset.targets, Keypoints) else ()
     for item in items(dataset):
         name = f"images/{item.stem}{item.ending}"
         (folder / name).write_bytes(item.data)
         h, w = item.size
         data = {"image": name, "width": w, "height": h, **({"split": item.split} if item.split else {})}
-        done = {"id": item.number + 1, "result": list(_results(item, classes))}
+        data |= {"keypoints": list(names)} if names else {}
+        done = {"id": item.number + 1, "result": [*_results(item, classes), *_points(item, names)]}
         tasks.append({"id": item.number + 1, "data": data, "annotations": [done]})
     path = folder / "tasks.json"
     path.write_text(json.dumps(tasks, ensure_ascii=False), encoding="utf-8")
@@ -177,6 +190,14 @@ def _results(item: Item, classes: Classes) -> Iterator[dict[str, Any]]:
             "image_rotation": 0,
             "value": {**value, kind: [classes.names[thing.label]]},
         }
+
+
+def _points(item: Item, names: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The labeled points of the objects of one image."""
+    for k, thing in enumerate(item.objects):
+        for j, (x, y, visibility) in enumerate(thing.points or ()):
+            if visibility:
+                yield point_result(item.number, k, j, names[j], x, y, item.size)
 
 
 def _notes(tasks: Tasks, note: Callable[[str, Severity, Sequence[str], str, str], None]) -> None:

@@ -199,7 +199,7 @@ class Drawing:
         fix = "Nothing, if boxes are meant; --task instance takes outlines as they are."
         note("shapes-as-boxes", "info", self._around, what, fix)
         what = "shapes have no box that is meant (lines, points), and were left out"
-        fix = "Draw boxes or polygons, or take these shapes out of the annotation."
+        fix = "Draw boxes or polygons, or take these shapes out; --task keypoints takes points and skeletons."
         note("shapes-not-boxes", "error", self._others, what, fix)
 
 

@@ -25,13 +25,14 @@ _MIN = ("annotation_id", "annotator", "created_at", "updated_at", "lead_time", "
 
 @dataclass(frozen=True)
 class Task:
-    """One annotated task: its image, its size, its shapes and its image labels."""
+    """One annotated task: its image, size, shapes and image labels, and the order of its keypoints."""
 
     path: Path
     split: str
     size: tuple[int, int] | None
     shapes: tuple[dict[str, Any], ...]
     choices: tuple[str, ...]
+    keypoints: tuple[str, ...] = ()
 
 
 @dataclass
@@ -66,17 +67,20 @@ class Tasks:
             self.several.append(name)
         chosen = next((a for a in done if a.get("ground_truth")), done[0])
         results = [r for r in chosen["result"] if isinstance(r, dict)]
-        named = {r.get("id") for r in results if _labels(r)}
+        named = {r.get("id") for r in results if labels_of(r)}
         unread_results = [r for r in results if r.get("type") in _SAID]
         # <Rectangle> with <Labels> is two results of one id, of which one has the label.
         drawn = [r for r in results if r.get("type") not in _SAID]
-        shapes = [r for r in drawn if _labels(r) or r.get("id") not in named - {None}]
+        shapes = [r for r in drawn if labels_of(r) or r.get("id") not in named - {None}]
         choices = [v for r in unread_results for v in _choices(r)]
         self.said += [f"{name}: {r['type']}" for r in unread_results]
         path = file_beside(self.root, _names(address))
         split = SPLIT_WORDS.get(str(data.get("split", "")).lower(), "")
         size = _size(results, data)
-        self.tasks.append(Task(path, split, size, tuple(shapes), tuple(dict.fromkeys(choices))))
+        given = data.get("keypoints")
+        names = tuple(map(str, given)) if isinstance(given, list) else ()
+        labels = tuple(dict.fromkeys(choices))
+        self.tasks.append(Task(path, split, size, tuple(shapes), labels, names))
 
 
 def gather(tasks: list[Task], drawing: Drawing) -> None:
@@ -142,7 +146,7 @@ def _kind(region: dict[str, Any]) -> str:
     return next((k for k, v in region.items() if k.endswith("labels") and isinstance(v, list)), "")
 
 
-def _labels(result: dict[str, Any]) -> list[str]:
+def labels_of(result: dict[str, Any]) -> list[str]:
     """The classes of a shape, under whatever tag."""
     value = result.get("value")
     labels = value.get(_kind(value)) if isinstance(value, dict) else None
@@ -163,7 +167,7 @@ def _shape(
     """Gather one shape, once for each of its labels."""
     value = result.get("value")
     value = value if isinstance(value, dict) else {}
-    labels, kind = _labels(result), str(result.get("type") or "shape")
+    labels, kind = labels_of(result), str(result.get("type") or "shape")
     rotated = numbers([result.get("image_rotation") or 0], 1) != (0.0,)
     outline = "rle" in value or "points" in value
     size = _size([result], {}) or size

@@ -1,0 +1,107 @@
+"""Keypoints of CVAT for images 1.1: skeletons, and points that are drawn one by one or as a list.
+
+Source: docs.cvat.ai, "XML annotation format". A <skeleton> has a <points> element for each of its points,
+which is absent where `outside` is 1, and hidden where `occluded` is 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from xml.etree.ElementTree import Element
+
+import numpy as np
+
+from sightline.core.dataset import Classes, Dataset
+from sightline.core.skeleton import Skeleton
+from sightline.data.parsing.keypoints import HIDDEN, VISIBLE, KeypointBuilder
+from sightline.data.parsing.options import ReadOptions
+from sightline.data.parsing.xml import number_of, size_of
+from sightline.errors import DataError
+
+Point = tuple[float, float, int]
+Place = Callable[[Element, Path], Path]
+_POSED = ("skeleton", "points")
+_DRAWN = ("box", "polygon", "polyline", "mask", "cuboid", "ellipse")
+_OBJECT = "object"
+
+
+def only_points(images: Sequence[Element]) -> bool:
+    """Whether skeletons or points are drawn, and nothing else."""
+    tags = {shape.tag for image in images for shape in image}
+    return bool(tags & {*_POSED}) and not tags & {*_DRAWN}
+
+
+def read_points(
+    source: Path, root: Path, format: str, tree: Element, options: ReadOptions, place: Place,
+    split: Callable[[Element], str],
+) -> Dataset:  # fmt: skip
+    """The data set of all skeletons, and of the points of each group.
+
+    Raises:
+        DataError: If there are none, or lists of points have different lengths.
+    """
+    images = list(tree.iter("image"))
+    objects = [_objects(image) for image in images]
+    drawn = [name for people in objects for _, points in people for name in points]
+    if not drawn:
+        raise DataError(f"{source}: no image has a skeleton or points. --task detect takes its boxes.")
+    table = [label.findtext("name") or "" for label in tree.iter("label") if label.find("parent") is not None]
+    names = tuple(dict.fromkeys([name for name in table if name in {*drawn}] + drawn))
+    into = KeypointBuilder(root, stored=options.exif == "ignore", skeleton=Skeleton.from_names(names))
+    others: list[str] = []
+    for image, people in zip(images, objects, strict=True):
+        size = size_of(image.get("height"), image.get("width"))
+        number = into.add_image(place(image, root), split(image), size)
+        others += [f"{image.get('name', '')}: {shape.tag}" for shape in image if shape.tag in _DRAWN]
+        for n, (label, points) in enumerate(people, 1):
+            values = np.zeros((len(names), 3))
+            for name, point in points.items():
+                values[names.index(name)] = point
+            into.pose(number, label, values, f"{image.get('name', '')} object {n}")
+    what = "shapes are neither skeletons nor points, and were left out"
+    into.note("shapes-not-keypoints", "error", others, what, "Take them out, or name another task.")
+    keys = into.names()
+    return into.dataset(source, format, Classes(keys), keys)
+
+
+def _objects(image: Element) -> list[tuple[str, dict[str, Point]]]:
+    """Class and labeled points, by name, of each object of an image.
+
+    Raises:
+        DataError: If the same point is there twice in an object.
+    """
+    people = [
+        (skeleton.get("label", ""), {name: p for part in skeleton if (p := _point(part)) is not None
+                                     for name in [part.get("label", "")]})
+        for skeleton in image.findall("skeleton")
+    ]  # fmt: skip
+    groups: dict[str, dict[str, Point]] = {}
+    for shape in image.findall("points"):
+        pairs = [pair for pair in shape.get("points", "").split(";") if pair]
+        if len(pairs) > 1:
+            points = {f"point {j + 1}": p for j in range(len(pairs)) if (p := _point(shape, j)) is not None}
+            people.append((shape.get("label", ""), points))
+            continue
+        group, name, point = (
+            groups.setdefault(shape.get("group_id", ""), {}),
+            shape.get("label", ""),
+            _point(shape),
+        )
+        if name in group:
+            raise DataError(
+                f"image {image.get('name', '')}: has the point '{name}' twice. Draw skeletons, or give the "
+                "points of each object a group of their own."
+            )
+        if (point := _point(shape)) is not None:
+            group[name] = point
+    return [*people, *((_OBJECT, points) for points in groups.values())]
+
+
+def _point(shape: Element, j: int = 0) -> Point | None:
+    """x, y and visibility of point j of an element; None where it is outside or no pair of numbers."""
+    pairs = [pair for pair in shape.get("points", "").split(";") if pair]
+    pair = [number_of(v) for v in pairs[j].split(",")] if j < len(pairs) else []
+    if shape.get("outside") == "1" or len(pair) != 2 or not np.isfinite(pair).all():
+        return None
+    return pair[0], pair[1], HIDDEN if shape.get("occluded") == "1" else VISIBLE
