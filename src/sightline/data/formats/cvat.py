@@ -48,9 +48,9 @@ def sniff(source: str, options: ReadOptions) -> float:
 def read(source: str, options: ReadOptions) -> Dataset:
     """All images with their boxes, or with polygons and masks (target "outlines"), or with tags ("label").
 
-    Tags are taken too where nothing is drawn, and skeletons and points (target "keypoints") where nothing else
-    is. The attribute `difficult` and the subset (train, ...) are read if there. Each polygon is an object of
-    its own, also in a group.
+    Tags are taken too where nothing is drawn; skeletons and points ("keypoints") where nothing else is.
+    The attribute `difficult` and the subset (train, ...) are read if there. Each polygon is an object of its
+    own, also in a group.
 
     Raises:
         DataError: If there is no such file, or it holds a video.
