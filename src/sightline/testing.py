@@ -17,8 +17,9 @@ import torch
 
 from sightline.core.dataset import Dataset
 from sightline.core.model import Model
-from sightline.core.sample import Batch
+from sightline.core.sample import IMAGE, Batch
 from sightline.core.task import Baseline, Task
+from sightline.data.inputs import input_kind
 from sightline.data.scan import scan
 from sightline.models.surgery import layer_widths
 from sightline.models.surgery.pruning import prune
@@ -26,7 +27,7 @@ from sightline.storage import read_tensors, write_json, write_tensors
 from sightline.tasks import TASKS, task_type
 from sightline.training.arguments import TrainArguments
 from sightline.training.distillation import Teacher
-from sightline.training.plan import Plan, make_plan
+from sightline.training.plan import Plan, make_plan, trainer_of
 from sightline.training.prepare_data import PreparedData
 from sightline.training.recipe import Recipe
 from sightline.training.runner import build_model, model_config
@@ -49,15 +50,18 @@ def toy_plan(
     dataset = task_type(name).synthetic_dataset(n, SIDE, seed=0)
     prepared = PreparedData(card, dataset, scan(dataset), [], {}, [])
     splits = np.array([*["train"] * (n - 2), "val", "test"], dtype=object)
-    recipe = Recipe(augment="none", batch_size=n)
+    package = TASKS.load(name)
+    trained = trainer_of(package.MODELS.load(model or card.default_model)).steps
+    recipe = Recipe(augment="none" if trained else None, batch_size=n)
     arguments = TrainArguments("toy", task=name, model=model, recipe=recipe, options=dict(options or {}))
     return make_plan(arguments, prepared, splits=splits)
 
 
 def batch_of(dataset: Dataset) -> Batch:
     """All items of a small data set as one batch."""
-    images = torch.stack([dataset[i].image for i in range(len(dataset))])
-    return Batch(images, dataset.targets, list(dataset.ids))
+    kind = input_kind(getattr(dataset.pixels, "input", IMAGE))
+    views = kind.stack([dataset.pixels.read(i) for i in range(len(dataset))])
+    return Batch(kind.tensors(views), dataset.targets, list(dataset.ids))
 
 
 def check_task(name: str) -> None:
@@ -74,7 +78,7 @@ def check_task(name: str) -> None:
     assert card.primary_metric in task.metrics(), f"metrics() lacks the card's score '{card.primary_metric}'"
     _check_best(task, toy_data)
     for baseline in task.baselines():
-        images = np.stack([toy_data.pixels.read(i) for i in range(len(toy_data))])
+        images = input_kind(card.input).stack([toy_data.pixels.read(i) for i in range(len(toy_data))])
         images_given = _as_seen(baseline, images)
         prediction = baseline.fit(images_given if baseline.uses_images else None, toy_data.targets)(
             images_given
@@ -109,6 +113,7 @@ def check_model(
     task: str, method: str, folder: Path, *, options: Mapping[str, Any] | None = None, steps: int = 15
 ) -> None:
     """A method of a task: gradients, a falling loss, batch independence, saving, JSON. See `check_learns`.
+    One with nothing to train has no gradients and no loss.
 
     Args:
         task: The task.
@@ -121,18 +126,21 @@ def check_model(
     dataset = toy.dataset
     batch = batch_of(dataset)
     model = build_model(toy)
-    _check_alone(model, batch)
-    rng = torch.Generator().manual_seed(0)
-    _check_gradients(model, batch, rng)
-    _learn(model, batch, rng, steps, 3e-4)
+    trained, rng = trainer_of(toy.method).steps, torch.Generator().manual_seed(0)
+    if trained:
+        _check_alone(model, batch)
+        _check_gradients(model, batch, rng)
+        _learn(model, batch, rng, steps, 3e-4)
     model.eval()
+    (images,) = batch.inputs.values()
     with torch.no_grad():
-        outputs = model(batch.images)
+        outputs = model(images)
     prediction = model.predict_from_outputs(outputs, model.settings)
     assert len(prediction) == len(dataset), "decode must give one prediction an image"
     assert prediction.kind == toy.task.card.prediction_type, f"decode gives a {prediction.kind}"
-    _check_saved(toy, model, batch.images[:1], folder)
-    _check_begun_from(toy, model, folder)
+    _check_saved(toy, model, images[:1], folder)
+    if trained:
+        _check_begun_from(toy, model, folder)
     rows = toy.task.to_records(prediction)
     assert len(rows) == len(dataset), "rows() must give one row an image"
     json.dumps(prediction.to_json())
@@ -161,8 +169,12 @@ def check_learns(
 
 
 def check_teachable(task: str, *, steps: int = 5) -> None:
-    """A task's usual method learns what another network says, without a look at the target."""
+    """A task's usual method learns what another network says, without a look at the target; one with nothing
+    to train need not.
+    """
     toy = toy_plan(task)
+    if not trainer_of(toy.method).steps:
+        return
     batch = batch_of(toy.dataset)
     teacher = Teacher(build_model(toy).eval().requires_grad_(False), 1.0, "a teacher")
     other = replace(toy, arguments=replace(toy.arguments, seed=1))
@@ -184,8 +196,12 @@ def check_teachable(task: str, *, steps: int = 5) -> None:
 
 
 def check_prunable(task: str, folder: Path) -> None:
-    """A task's usual method can be made narrower, built again from its settings, and trained."""
+    """A task's usual method can be made narrower, built again from its settings, and trained; one with
+    nothing to train need not.
+    """
     toy = toy_plan(task)
+    if not trainer_of(toy.method).steps:
+        return
     batch = batch_of(toy.dataset)
     model = build_model(toy)
     with torch.no_grad():

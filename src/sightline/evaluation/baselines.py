@@ -16,7 +16,7 @@ from sightline.core.dataset import Dataset
 from sightline.core.inputs import InputSpec
 from sightline.core.sample import Batch
 from sightline.core.task import Baseline, Task
-from sightline.data.inputs import view_item
+from sightline.data.inputs import input_kind, view_item
 from sightline.data.loading.preprocess import resize_targets
 from sightline.evaluation.attempt import attempt
 from sightline.evaluation.frozen_features import Frozen
@@ -124,4 +124,5 @@ def _small(
 ) -> np.ndarray:
     spec, resize = replace(InputSpec.of(settings), spatial_shape=size), settings["resize"]
     look = (view_item(dataset.pixels, int(i), spec, resize) for i in where)
-    return np.stack(list(track(look, "images for the baselines", len(where))))
+    views = list(track(look, "images for the baselines", len(where)))
+    return input_kind(spec.kind).stack(views)

@@ -27,9 +27,11 @@ class Held:
     Attributes:
         pixels: Gives (H, W, C) uint8, C being 3 (RGB) or 1, of the values of a span, where there is one and
             there are more than 8 bits; raises UnreadableImage if it is damaged.
+        name: As results call it; "" for its number.
     """
 
     pixels: Callable[[Span | None], np.ndarray]
+    name: str = ""
 
 
 def images_of(value: Any) -> list[Held]:

@@ -11,8 +11,10 @@ import numpy as np
 import torch
 
 from sightline.core.inputs import InputSpec
+from sightline.core.model import Model
 from sightline.core.predictor import BATCH_SIZE, Outcome
 from sightline.core.sample import Batch
+from sightline.core.task import Task
 from sightline.data.inputs import input_kind
 from sightline.data.loading.preprocess import input_affine
 from sightline.data.loading.tiles import tile_windows
@@ -35,8 +37,18 @@ class ModelPredictor:
     """
 
     def __init__(self, path: Path, device: str) -> None:
-        self.model, self.task, card = restore(path)
-        self.settings: dict[str, Any] = card["model_config"]
+        model, task, card = restore(path)
+        self._hold(model, task, card["model_config"], device)
+
+    @classmethod
+    def of(cls, model: Model, task: Task, settings: dict[str, Any], device: str) -> ModelPredictor:
+        """The predictor with a model that is in no run folder."""
+        predictor = cls.__new__(cls)
+        predictor._hold(model, task, settings, device)
+        return predictor
+
+    def _hold(self, model: Model, task: Task, settings: dict[str, Any], device: str) -> None:
+        self.model, self.task, self.settings = model, task, settings
         self.devices = Devices(pick(device))
         self.model.to(self.devices.device).eval()
 

@@ -12,25 +12,28 @@ from typing import Any
 from sightline.core.predictor import Outcome
 from sightline.devices import pick
 from sightline.errors import UnreadableImage, UsageError
+from sightline.inference import untrained
 from sightline.inference.predictor import ModelPredictor
 from sightline.inference.sources import Answer, Input, Sources
 from sightline.tasks import TASKS
 
 
 def predictor(run: Path, prompt: str | None, device: str) -> ModelPredictor | Prompted:
-    """The predictor of a run, or a promptable network.
+    """The predictor of a run, a promptable model, or a model with nothing to train by its name.
 
     Raises:
         UsageError: If a prompt is missing, or is none of this model's.
     """
-    kind, colon, weights = str(run).partition(":")
     promptable = {name: module for task in TASKS.names() for name, module in _prompted(task).items()}
+    whole = str(run) in promptable
+    kind, colon, weights = (str(run), ":", "") if whole else str(run).partition(":")
     if not colon or run.exists() or kind not in promptable:
         if prompt is not None:
             raise UsageError(
                 f"--prompt is for {', '.join(promptable)}, as in sam:FOLDER. {run} answers without."
             )
-        return ModelPredictor(run, device)
+        named = None if run.exists() else untrained.predictor(str(run), device)
+        return named or ModelPredictor(run, device)
     if prompt is None:
         raise UsageError(f'{run} must be told what to look for: --prompt "box 10,20,110,220; point 40,50".')
     return Prompted(importlib.import_module(promptable[kind]).predictor(weights, prompt, pick(device)))

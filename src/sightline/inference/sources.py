@@ -120,7 +120,7 @@ class Sources:
     def sequences(self) -> int:
         """Videos, and folders of images, each of which may be a sequence of frames."""
         images = [item for item in self._items if not isinstance(item, _Film)]
-        folders = {item.parent if isinstance(item, Path) else None for item in images}
+        folders = {item.parent if isinstance(item, Path) else item.name for item in images}
         return len(folders) + len(self._items) - len(images)
 
     def sort_frames(self) -> None:
@@ -159,7 +159,8 @@ class Sources:
             )
         if isinstance(file, Held):
             array = file.pixels(self._span)
-            return Input(str(number), str(number), Arrays(array[None], self._spec.kind))
+            name = file.name or str(number)
+            return Input(name, name, Arrays(array[None], self._spec.kind))
         pixels = item_source(Files([file]), self._spec, self._span)
         return Input(str(file), self.name(file), pixels)
 
@@ -168,9 +169,9 @@ class Sources:
         if self._spec is None or not self._of_kind:
             return self._found(name)
         kind, spec = input_kind(self._spec.kind), self._spec
-        drawn = kind.drawn(name)
-        if drawn is not None:
-            return [Held(partial(in_memory, item, spec)) for item in drawn]
+        items = kind.named(name)
+        if items is not None:
+            return [Held(partial(in_memory, item, spec), title) for title, item in items]
         files = self._found(name)
         return [f for f in files if not isinstance(f, Path) or f == Path(name) or kind.is_item(f)]
 

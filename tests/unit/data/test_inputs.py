@@ -148,7 +148,7 @@ def test_noise_is_the_same_for_the_same_item_and_differs_between_items(tmp_path:
     mean, std = scan(data).mean_std(np.arange(len(data)), spec.channels)
     assert abs(mean[0]) < 0.2
     assert abs(std[0] - 1) < 0.2
-    drawn = input_kind("noise").drawn("3")
+    drawn = input_kind("noise").named("3")
     assert drawn is not None
     assert len(drawn) == 3
 

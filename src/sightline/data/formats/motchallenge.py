@@ -20,10 +20,10 @@ from sightline.core.report import Finding
 from sightline.core.targets.tracks import Tracks
 from sightline.data.io.sequences import Sequences
 from sightline.data.io.walk import files_in
-from sightline.data.parsing.class_folders import as_split, folders
+from sightline.data.parsing.class_folders import as_split
 from sightline.data.parsing.findings import listed
 from sightline.data.parsing.mot_classes import MOT_CLASSES, classes_of, roles_of, rules_of
-from sightline.data.parsing.mot_sequences import MotSequence, is_sequence, read_sequence, read_text
+from sightline.data.parsing.mot_sequences import MotSequence, read_sequence, read_text, sequence_folders
 from sightline.data.parsing.mot_text import looks_like_mot
 from sightline.data.parsing.options import ReadOptions
 from sightline.data.parsing.splits import name_of
@@ -51,7 +51,7 @@ def sniff(source: str, options: ReadOptions) -> float:
         return 0.97 if path.suffix.lower() == ".txt" and looks_like_mot(path) else 0.0
     if not path.is_dir():
         return 0.0
-    return 0.98 if _folders(path) or _texts(path) else 0.0
+    return 0.98 if sequence_folders(path) or _texts(path) else 0.0
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
@@ -64,7 +64,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
         DataError: If there is no sequence, or a file cannot be read.
     """
     root = Path(source)
-    places = _folders(root) if root.is_dir() else []
+    places = sequence_folders(root) if root.is_dir() else []
     texts = [] if places else [root] if root.is_file() else _texts(root)
     parts = [read_sequence(place) for place in places] + [read_text(path) for path in texts]
     annotated = [part for part in parts if part.rows is not None]
@@ -76,15 +76,6 @@ def read(source: str, options: ReadOptions) -> Dataset:
     fix = "Add the file, or take the folders out."
     findings = listed("annotations-missing", "warning", bare, what, fix)
     return _dataset(root, annotated, findings, bool(places))
-
-
-def _folders(root: Path) -> list[Path]:
-    """Folders of sequences: the root, else those in it or in its folders (of splits)."""
-    if is_sequence(root):
-        return [root]
-    first = folders(root)
-    direct = [place for place in first if is_sequence(place)]
-    return direct or [place for outer in first for place in folders(outer) if is_sequence(place)]
 
 
 def _texts(root: Path) -> list[Path]:

@@ -126,8 +126,10 @@ class InputKind(ABC):
         del path
         return True
 
-    def drawn(self, text: str) -> Sequence[np.ndarray] | None:
-        """Items that `predict` is given by a word rather than a file; None where it means nothing."""
+    def named(self, text: str) -> Sequence[tuple[str, np.ndarray]] | None:
+        """Names and items that `predict` is given by a word, or by a file or folder that holds several; None
+        where files are items. An empty name becomes the number of the item.
+        """
         del text
         return None
 

@@ -87,10 +87,10 @@ class NoiseInput(InputKind):
         """No size."""
         return ()
 
-    def drawn(self, text: str) -> Sequence[np.ndarray] | None:
+    def named(self, text: str) -> Sequence[tuple[str, np.ndarray]] | None:
         """As many draws as are asked for by their number ("16")."""
         draws = Draws(range(int(text))) if text.isdecimal() else None
-        return None if draws is None else [draws.read(i) for i in range(len(draws))]
+        return None if draws is None else [("", draws.read(i)) for i in range(len(draws))]
 
     def of_array(self, value: Any) -> Sequence[np.ndarray]:
         """An array (C,), or several (N, C), of float32."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,6 +13,7 @@ from sightline.core.inputs import InputSpec
 from sightline.data.inputs._kind import COVER_PLANES, WITHOUT_SIZE, InputKind, StoredShape
 from sightline.data.io.pixels import Arrays
 from sightline.data.io.sequences import COLUMNS, Sequences
+from sightline.data.parsing.mot_sequences import given_sequences
 from sightline.errors import DataError, UsageError
 from sightline.ops.resize_shape import ResizeMode
 
@@ -87,6 +89,15 @@ class SequenceInput(InputKind):
         height, width = (int(side) for side in item[0, 2:4])
         reach = item[1:, 1:5].max(0, initial=1)
         return height or int(reach[3]), width or int(reach[2])
+
+    def named(self, text: str) -> Sequence[tuple[str, np.ndarray]] | None:
+        """Sequences in a folder, or the detections in a text file, as MOTChallenge has them.
+
+        Raises:
+            DataError: If there are none, or a file is broken.
+        """
+        items = given_sequences(Path(text))
+        return [(item.name, item.table()) for item in items]
 
     def of_array(self, value: Any) -> Sequence[np.ndarray]:
         """An array (M, 7) of detections.

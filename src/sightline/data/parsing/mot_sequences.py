@@ -15,6 +15,7 @@ from sightline.data.io.images import probe
 from sightline.data.io.sequences import SequenceItem
 from sightline.data.io.video_probe import EXTENSIONS as FILMS
 from sightline.data.io.walk import files_in
+from sightline.data.parsing.class_folders import folders
 from sightline.data.parsing.mot_text import (
     MotRows,
     SequenceFacts,
@@ -108,6 +109,37 @@ def read_text(file: Path) -> MotSequence:
     item = SequenceItem(name, int(rows.frames.max(initial=0)), math.nan, (0, 0), None, {})
     scored = file.stem != "gt" and not np.isin(rows.flags, _FLAGS).all()
     return MotSequence(file, item, rows, scored=scored, shifted=shifted)
+
+
+def sequence_folders(root: Path) -> list[Path]:
+    """Folders of sequences: the root, else those in it or in its folders (of splits)."""
+    if is_sequence(root):
+        return [root]
+    first = folders(root)
+    direct = [place for place in first if is_sequence(place)]
+    return direct or [place for outer in first for place in folders(outer) if is_sequence(place)]
+
+
+def given_sequences(path: Path) -> list[SequenceItem]:
+    """What a tracker reads: sequences of a folder with their detections, or those of one text file.
+
+    Raises:
+        DataError: If there are none, or a file is broken.
+    """
+    if path.is_file():
+        rows = read_mot(path)
+        rows = _shift(rows) if (rows.frames == 0).any() else rows
+        name = path.parent.resolve().name if path.stem in ("gt", "det") else path.stem
+        return [SequenceItem(name, int(rows.frames.max(initial=0)), math.nan, (0, 0), _table(rows), {})]
+    parts = [read_sequence(place).item for place in sequence_folders(path)] if path.is_dir() else []
+    items = [part for part in parts if part.detections is not None]
+    if not items:
+        what = f"{len(parts)} sequences without det/det.txt" if parts else "no sequence"
+        raise DataError(
+            f"{path}: there is {what}. Expected a folder with det/det.txt, a folder of such folders, or a "
+            "text file of lines frame,-1,left,top,width,height,score."
+        )
+    return items
 
 
 def _must_be_tracks(rows: MotRows, file: Path) -> None:

@@ -8,6 +8,7 @@ from typing import TextIO
 import numpy as np
 
 from sightline.console import say
+from sightline.core.targets.tracks import Tracks
 from sightline.errors import UsageError
 from sightline.inference.output_paths import Places
 from sightline.inference.sources import Answer
@@ -22,11 +23,12 @@ class MotWriter(Writer):
     seen again; these lines follow those of later frames.
     """
 
-    name, ending, holds = "motchallenge", ".txt", "objects"
+    name, ending = "motchallenge", ".txt"
 
     def __init__(self, context: WriterContext) -> None:
         super().__init__(context)
-        if context.tracking is None:
+        self._given = context.kind.target.kind == Tracks.kind
+        if not self._given and context.tracking is None:
             raise UsageError("--to motchallenge holds tracks: give --track too.")
         if context.out.suffix and context.sources.sequences > 1:
             raise UsageError(
@@ -44,12 +46,15 @@ class MotWriter(Writer):
     def write(self, answer: Answer) -> None:
         """Write the objects of one frame."""
         item, outcome = answer.input, answer.outcome
-        sequence = item.film if item.film is not None else item.folder
+        sequence = item.name if self._given else item.film if item.film is not None else item.folder
         if self._stream is None or (sequence is not self._sequence and sequence != self._sequence):
             self._begin(answer, sequence)
         part = re.search(r"#(\d{6,})$", item.name)
         self._frame = int(part[1]) + 1 if part and item.film is not None else self._frame + 1
         if outcome.error:
+            return
+        if self._given:
+            self._sequence_of_tracks(outcome.prediction)
             return
         objects = outcome.prediction
         places = to_xywh(objects.boxes.double()).numpy()
@@ -59,12 +64,20 @@ class MotWriter(Writer):
             self._last[k] = self._frame, place
         self._forget()
 
+    def _sequence_of_tracks(self, tracks: Tracks) -> None:
+        """Write the boxes of a whole sequence."""
+        places, scores = to_xywh(tracks.boxes).numpy(), tracks.scores
+        sure = ["-1"] * len(places) if scores is None else [f"{score:g}" for score in scores.tolist()]
+        each = zip(tracks.frames.tolist(), tracks.ids.tolist(), places, sure, strict=True)
+        for frame, number, place, score in each:
+            self._line(frame, number, place, score)
+
     def _begin(self, answer: Answer, sequence: object) -> None:
         """Open the file of a film."""
         if self._stream is not None:
             self._stream.close()
         item = answer.input
-        name = item.film.name if item.film is not None else item.folder
+        name = item.name if self._given else item.film.name if item.film is not None else item.folder
         if item.film is not None and not item.film.live:
             name = re.sub(r"#\d{6,}$", "", item.name)
         elif item.film is not None:

@@ -9,7 +9,7 @@ from ...core.folder import Folder
 if TYPE_CHECKING:
     from .base import Tracker
 
-TRACKERS = Folder(__name__, "tracker", exclude=("association", "base", "kalman", "scores"))
+TRACKERS = Folder(__name__, "tracker", exclude=("association", "base", "kalman", "scores", "sequence"))
 
 
 def tracker_type(name: str) -> type[Tracker]:

@@ -1,0 +1,63 @@
+"""Report items of tracking: each sequence, between the floor and the ceiling of association."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from sightline.core.metric import Metric
+from sightline.core.report import Figure, Table
+from sightline.core.targets.tracks import Tracks
+from sightline.runtime.track.association import iou, pairs
+
+MIN_IOU = 0.5
+"""Overlap from which a box is that of an annotated object."""
+
+
+def figures(
+    metrics: Mapping[str, Metric], prediction: Tracks, target: Tracks, ids: list[str]
+) -> list[Figure]:
+    """One table for all sequences together, and one with a row for each."""
+    columns = ["identities", *metrics]
+    rows = [
+        ["each box another object (floor)", *_scores(metrics, _unique(prediction), target)],
+        ["as tracked", *_scores(metrics, prediction, target)],
+        ["as annotated (ceiling)", *_scores(metrics, annotated(prediction, target), target)],
+    ]
+    note = (
+        "The boxes that were tracked, with other identities. Between floor and ceiling lies what association "
+        "can gain; what lies above the ceiling needs better boxes."
+    )
+    items: list[Figure] = [Table("Association", columns, rows, note)]
+    if len(target) > 1:
+        each = [[name, *_scores(metrics, prediction[i], target[i])] for i, name in enumerate(ids)]
+        items.append(Table("Sequences", ["sequence", *metrics], each))
+    return items
+
+
+def _scores(metrics: Mapping[str, Metric], prediction: Tracks, target: Tracks) -> list[str]:
+    values = (m.compute_from(m.sample_statistics(prediction, target)) for m in metrics.values())
+    return [f"{100 * value:.1f} %" for value in values]
+
+
+def _unique(prediction: Tracks) -> Tracks:
+    return replace(prediction, ids=torch.arange(1, len(prediction.ids) + 1))
+
+
+def annotated(prediction: Tracks, target: Tracks) -> Tracks:
+    """The prediction with the identities of the annotated boxes that its boxes overlap; others are unique."""
+    most = int(target.ids.max()) if len(target.ids) else 0
+    ids = np.arange(most + 1, most + 1 + len(prediction.ids))
+    mine, theirs = prediction.sequence.numpy(), target.sequence.numpy()
+    frames, moments = prediction.frames.numpy(), target.frames.numpy()
+    boxes, places, names = prediction.boxes.numpy(), target.boxes.numpy(), target.ids.numpy()
+    for sequence, frame in np.unique(np.stack([mine, frames], 1), axis=0).tolist():
+        i = np.flatnonzero((mine == sequence) & (frames == frame))
+        j = np.flatnonzero((theirs == sequence) & (moments == frame))
+        overlap = iou(boxes[i], places[j])
+        rows, columns = pairs(overlap, overlap >= MIN_IOU)
+        ids[i[rows]] = names[j[columns]]
+    return replace(prediction, ids=torch.from_numpy(ids))
