@@ -19,6 +19,7 @@ WAYS = {
     "detect": ("shapes:boxes:40", ("--model", "yolo-n", "--size", "64")),
     "semantic": ("shapes:masks:40", ("--model", "unet2015", "--variant", "small", "--size", "64")),
     "instance": ("shapes:outlines:40", ("--model", "yolo-n", "--size", "64")),
+    "keypoints": ("shapes:keypoints:40", ("--size", "64")),
 }
 
 

@@ -19,6 +19,7 @@ from sightline.data.formats import shapes
 from sightline.data.parsing.options import ReadOptions
 from sightline.data.transforms.flips import flips
 from sightline.data.transforms.standard import standard
+from sightline.runtime.targets import arrays_of
 
 SIDE = 64
 
@@ -187,6 +188,10 @@ def test_images_without_objects_have_no_points() -> None:
     assert Keypoints.from_json(rows).to_json() == rows
     assert none.differs(targets).tolist() == [True] * 3
     assert not none.scorable().any()
+    arrays = arrays_of(none.as_prediction(1), 0)
+    assert arrays.codes() == {"keypoints": []}
+    assert arrays.record(("figure",))["head_x"] is None
+    assert (arrays.draw(np.zeros((8, 8, 3), np.uint8), ("figure",)) == 0).all()
 
 
 def test_generated_shapes_have_their_points_on_their_rims() -> None:

@@ -92,10 +92,9 @@ class KeypointArrays(InstanceArrays):
 
     def codes(self) -> Row:
         """COCO's keypoints of each object: x, y and visibility of each point, one after the other."""
-        flat = np.concatenate([self.points, self.visibility[:, :, None]], axis=2).reshape(
-            len(self.labels), -1
-        )
-        return {"keypoints": [[round(v, 3) for v in row] for row in flat.tolist()]}
+        triples = np.concatenate([self.points, self.visibility[:, :, None]], axis=2)
+        rows = triples.reshape(len(self.labels), 3 * len(self.skeleton)).tolist()
+        return {"keypoints": [[round(v, 3) for v in row] for row in rows]}
 
     @classmethod
     def columns(cls, row: Row) -> list[str]:

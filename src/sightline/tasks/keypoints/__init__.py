@@ -11,6 +11,7 @@ CARD = TaskCard(
     prediction_type="keypoints",
     primary_metric="NME",
     default_model="heatmap",
+    default_max_size=256,
     defaults={"resize": "letterbox"},
 )
 

@@ -91,6 +91,7 @@ class PoseModel(Model):
             "conf": 0.0,
             "nms": 1.0,
             "max_objects": 1,
+            "thresholds": [0.0] * len(info.classes),  # the object of an image is never left out
         }
 
     @classmethod

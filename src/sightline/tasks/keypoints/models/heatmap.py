@@ -37,6 +37,7 @@ CARD = ModelCard(
     defaults={"batch_size": 8, "lr": 1e-3, "monitor": "loss"},
     tuned_backbone=embedded.DEFAULT,
     tuned_defaults=TUNED,
+    tuned_gain=False,
 )
 WIDTH = 64
 """Channels of the decoder."""
