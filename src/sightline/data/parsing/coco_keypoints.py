@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from sightline.core.report import Severity
 from sightline.core.skeleton import Pair, Skeleton
-from sightline.data.parsing.json import four, key_in
+from sightline.data.parsing.json import four, key_in, sound
 from sightline.data.parsing.keypoints import KeypointBuilder
 from sightline.errors import DataError
 
@@ -64,7 +64,8 @@ class CocoPoints:
     def decide(self, annotations: Sequence[Any]) -> bool:
         """Whether all objects are of categories with keypoints, and some points are labeled."""
         entries = [entry for entry in annotations if isinstance(entry, dict)]
-        posed = all(entry.get("category_id") in self.classes for entry in entries)
+        ids = [entry.get("category_id") for entry in entries]
+        posed = all(sound(key) and key_in(self.classes, key, "", []) is not None for key in ids)
         return bool(self.classes) and posed and any(_labeled(entry) for entry in entries)
 
     def add(

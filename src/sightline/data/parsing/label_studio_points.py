@@ -91,7 +91,7 @@ def _people(task: Task, unclear: list[str], twice: list[str], others: list[str])
     for shape in task.shapes:
         if _is_point(shape):
             continue
-        value, labels = shape["value"], labels_of(shape)
+        value, labels = shape.get("value", {}), labels_of(shape)
         box = numbers([value.get(k) for k in ("x", "y", "width", "height")], 4) if labels else None
         if box is None or value.get("rotation") or shape.get("image_rotation"):
             others.append(f"{task.path.name}: {shape.get('type')}")

@@ -317,3 +317,13 @@ def test_the_real_people_of_coco(data_folder: Callable[[str], Path]) -> None:
     assert len(data.targets_as(Keypoints).skeleton.limbs) == 19
     assert not data.read_findings
     assert sure("coco", path) > 0.9
+
+
+@pytest.mark.parametrize("broken", [None, 5, "x", ["a"] * 9, [None] * 9, {}, [1, 2, 2] * 3 + [[]]])
+def test_coco_with_other_things_as_keypoints_is_a_finding_or_boxes(broken: Any, tmp_path: Path) -> None:
+    good = {"keypoints": [5, 6, 2] * 3}
+    data = open_data(coco(tmp_path, [good, {"keypoints": broken}, {**good, "category_id": [1]}]))
+    assert "entries-broken" in problems(data)
+    posed = open_data(tmp_path / "people.json", target_type="keypoints")
+    assert rows(posed)[0] == [[5, 6, 2]] * 3
+    assert broken is None or "keypoints-broken" in problems(posed)
