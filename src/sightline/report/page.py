@@ -62,14 +62,14 @@ class Page:
     Attributes:
         title: Its title.
         lead: What was asked, in a sentence or two.
-        facts: Headline tiles (name, value), as "accuracy" and `Score.text()`.
+        headlines: Tiles at the top (name, value), as "accuracy" and `Score.text()`.
         conclusions: Sentences the numbers allow; they stand on top.
         sections: The parts, in order.
     """
 
     title: str
     lead: str
-    facts: Sequence[tuple[str, str]]
+    headlines: Sequence[tuple[str, str]]
     conclusions: Sequence[str]
     sections: Sequence[Section]
 
@@ -122,7 +122,7 @@ def render(page: Page, image: Fetch) -> str:
     script = source(environment, "page.js")[0]
     html = environment.get_template("page.html.j2").render(
         page=page,
-        facts=[(name, *_headline(value)) for name, value in page.facts],
+        headlines=[(name, *_headline(value)) for name, value in page.headlines],
         sections=[_section(i, s, cache(image)) for i, s in enumerate(page.sections)],
         style=Markup(source(environment, "page.css")[0]),
         script=Markup(script),

@@ -97,7 +97,7 @@ async def model_card(request: Request) -> Any:
     """Names of all models are in "models"."""
     service: Service = request.app.state.service
     (name,) = _query_values(request, "model")
-    return _json(service.told(service.engine(name)))
+    return _json(service.model_info(service.engine(name)))
 
 
 @router.get("/healthz", summary="Whether the server lives",

@@ -80,7 +80,7 @@ class Service:
             raise starting(engine.name)
         return engine.ready
 
-    def told(self, engine: Engine) -> dict[str, Any]:
+    def model_info(self, engine: Engine) -> dict[str, Any]:
         """Model card for people and programs: classes, thresholds, metric, input, license."""
         ready = self.loaded(engine)
         card, settings = ready.card, ready.card.get("model_config", {})

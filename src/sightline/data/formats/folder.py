@@ -227,10 +227,10 @@ def _problems(
 
 def _asides(contents: _Listing, root: Path) -> Iterator[Finding]:
     """Findings about folders and files that were not read."""
-    doubts, lies = contents.layout.label_issues, contents.layout
+    lies = contents.layout
     what = "class folders are named like a split, and were read as classes"
     fix = "Move them out of the folder of the classes, or put class folders into them and the others."
-    yield from listed("class-named-as-split", "error", doubts, what, fix)
+    yield from listed("class-named-as-split", "error", lies.named_as_split, what, fix)
     tops = [folders(place) for _, place in lies.tops]
     maps = [_id(m, root) for some in tops if len(some) <= _MAX_LISTED for _, m in pairs_of(some)]
     what = "class folders hold maps of the images of another, by their names and what is in them"

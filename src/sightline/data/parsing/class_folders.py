@@ -42,7 +42,7 @@ class Layout:
         tops: Split ("" where there are none) and folder of each place that holds class folders.
         aside: Folders that lie beside the splits, or that hold annotations, and are not read.
         flat: Folders of a split whose images lie in no class folder, and are not read.
-        label_issues: Names of classes that are named like a split.
+        named_as_split: Names of classes that are named like a split.
         inner: Whether each class folder holds folders of splits.
         messages: How it was read, where that is not plain.
     """
@@ -50,7 +50,7 @@ class Layout:
     tops: list[tuple[str, Path]]
     aside: list[Path] = field(default_factory=list)
     flat: list[Path] = field(default_factory=list)
-    label_issues: list[str] = field(default_factory=list)
+    named_as_split: list[str] = field(default_factory=list)
     inner: bool = False
     messages: list[str] = field(default_factory=list)
 
@@ -183,7 +183,7 @@ def _without_splits(top: Path, named: dict[Path, str], notes: list[str]) -> Layo
     parted = bool(inner) and not flat and all(fs and all(as_split(f.name) for f in fs) for fs in inner)
     if parted:
         notes.append("Splits are the folders in each class folder.")
-    return Layout([("", top)], label_issues=[f.name for f in flat], inner=parted, messages=notes)
+    return Layout([("", top)], named_as_split=[f.name for f in flat], inner=parted, messages=notes)
 
 
 def _through(root: Path) -> tuple[Path, list[Path]]:
