@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from sightline.core.geometry import invert_affine
+from sightline.core.targets.base import Targets
 
+T = TypeVar("T", bound=Targets)
 IMAGE = "image"
 """Name of the input that is looked at, where there is one."""
 
@@ -83,7 +85,7 @@ class Batch:
         inputs = {name: value.to(device, non_blocking=True) for name, value in self.inputs.items()}
         return replace(self, inputs=inputs, targets=targets)
 
-    def back(self, prediction: Any) -> Any:
+    def back(self, prediction: T) -> T:
         """Map a prediction from pixels of `images` to pixels of the stored images."""
         if self.affine is None or self.original_sizes is None:
             return prediction

@@ -148,7 +148,7 @@ class Task(ABC):
         del strength, progress
         return standard
 
-    def calibrate(self, prediction: Any, target: Any) -> dict[str, Any]:
+    def calibrate(self, prediction: Targets, target: Targets) -> dict[str, Any]:
         """Fit settings for `Model.to_predictions` on validation predictions; empty if there are none. The
         entry "calibration" may be a sentence that describes the fit; it is printed.
         """
@@ -156,14 +156,14 @@ class Task(ABC):
         return {}
 
     def figures(
-        self, prediction: Any, target: Any, ids: list[str], settings: Mapping[str, Any]
+        self, prediction: Targets, target: Targets, ids: list[str], settings: Mapping[str, Any]
     ) -> list[Figure]:
         """Report items for the predictions on one split; `settings` are those of the model."""
         del prediction, target, ids, settings
         return []
 
     def label_issues(
-        self, prediction: Any, target: Any, ids: list[str], settings: Mapping[str, Any]
+        self, prediction: Targets, target: Targets, ids: list[str], settings: Mapping[str, Any]
     ) -> list[Finding]:
         """Label issues: targets that a trained model contradicts. They are hints and never stop training.
 
@@ -177,11 +177,11 @@ class Task(ABC):
         return []
 
     @abstractmethod
-    def describe_targets(self, targets: Any) -> list[str]:
+    def describe_targets(self, targets: Targets) -> list[str]:
         """Short description of each target."""
 
     @abstractmethod
-    def to_records(self, prediction: Any) -> list[dict[str, Any]]:
+    def to_records(self, prediction: Targets) -> list[dict[str, Any]]:
         """One flat row for each image, for CSV and tables."""
 
     @staticmethod

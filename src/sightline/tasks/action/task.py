@@ -11,6 +11,7 @@ import torch
 from sightline.core.dataset import Classes, Dataset
 from sightline.core.metric import Metric
 from sightline.core.report import Figure, Finding
+from sightline.core.targets.base import Targets
 from sightline.core.targets.label import ClassLabels
 from sightline.core.task import Augment, Baseline, Task
 from sightline.data.io.pixels import Arrays
@@ -82,7 +83,7 @@ class Action(Task):
         """Names of the classes."""
         return [self._names[int(value)] for value in targets.value]
 
-    def to_records(self, prediction: Any) -> list[dict[str, Any]]:
+    def to_records(self, prediction: Targets) -> list[dict[str, Any]]:
         """label, confidence, and the probability of every class."""
         return records(prediction, self._names)
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from sightline.core.dataset import Dataset
 from sightline.core.metric import Metric
 from sightline.core.report import Figure, Finding
+from sightline.core.targets.base import Targets
 from sightline.core.task import Augment, Baseline, Task
 from sightline.data.synthetic.tiny import tiny
 from sightline.data.transforms.mix import cutmix, mixup
@@ -83,7 +84,7 @@ class Classify(Task):
             ", ".join(name for name, is_there in zip(names, row, strict=True) if is_there) for row in chosen
         ]
 
-    def to_records(self, prediction: Any) -> list[dict[str, Any]]:
+    def to_records(self, prediction: Targets) -> list[dict[str, Any]]:
         """label, confidence, and the probability of every class."""
         return records(prediction, self.info.classes.names if self.info.classes else ())
 

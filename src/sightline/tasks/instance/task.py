@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from sightline.core.dataset import Dataset
 from sightline.core.metric import Evaluation, Metric
 from sightline.core.report import Figure
+from sightline.core.targets.base import Targets
 from sightline.core.task import Augment, Baseline, Task
 from sightline.data.synthetic.tiny import tiny
 from sightline.data.transforms.mosaic import mosaic, multiscale_resize
@@ -87,11 +88,11 @@ class Instance(Task):
         thresholds = best_thresholds(evaluation, len(self._names), THRESHOLD, by_masks)
         return {"cuts": [round(t, 4) for t in thresholds], "thresholds": [0.5] * len(thresholds)}
 
-    def describe_targets(self, targets: Any) -> list[str]:
+    def describe_targets(self, targets: Targets) -> list[str]:
         """Number of objects of each class."""
         return [row["found"] for row in self.to_records(targets)]
 
-    def to_records(self, prediction: Any) -> list[dict[str, Any]]:
+    def to_records(self, prediction: Targets) -> list[dict[str, Any]]:
         """Number of objects, how many of each class, and the highest confidence."""
         return records(prediction, self._names)
 

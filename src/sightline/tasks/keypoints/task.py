@@ -9,6 +9,7 @@ from sightline.core.dataset import Dataset
 from sightline.core.metric import Metric
 from sightline.core.report import Figure
 from sightline.core.skeleton import Skeleton
+from sightline.core.targets.base import Targets
 from sightline.core.targets.keypoints import Keypoints
 from sightline.core.task import Augment, Baseline, DataInfo, Task
 from sightline.data.synthetic.tiny import tiny
@@ -96,7 +97,7 @@ class KeypointTask(Task):
         labeled = [(targets[i].visibility > 0).sum().item() for i in range(len(targets))]
         return [f"{n} points" for n in labeled]
 
-    def to_records(self, prediction: Any) -> list[dict[str, Any]]:
+    def to_records(self, prediction: Targets) -> list[dict[str, Any]]:
         """x, y and score of each point."""
         return records(prediction, self.info.classes.names if self.info.classes else ())
 

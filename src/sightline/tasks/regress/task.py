@@ -10,6 +10,7 @@ import torch
 from sightline.core.dataset import Dataset
 from sightline.core.metric import Metric
 from sightline.core.report import Figure, PredictionGallery, Scatter
+from sightline.core.targets.base import Targets
 from sightline.core.task import Augment, Baseline, Task
 from sightline.data.synthetic.tiny import tiny
 from sightline.data.transforms.mix import mixup
@@ -55,7 +56,7 @@ class Regress(Task):
         """The numbers."""
         return [", ".join(f"{v:.4g}" for v in row) for row in targets.value.tolist()]
 
-    def to_records(self, prediction: Any) -> list[dict[str, Any]]:
+    def to_records(self, prediction: Targets) -> list[dict[str, Any]]:
         """One column a number."""
         return records(prediction, (), self.info.outputs)
 

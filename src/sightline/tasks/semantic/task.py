@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from sightline.core.dataset import Dataset
 from sightline.core.metric import Metric
 from sightline.core.report import Figure
+from sightline.core.targets.base import Targets
 from sightline.core.targets.masks import MAX_CLASSES
 from sightline.core.task import Baseline, Task
 from sightline.data.synthetic.tiny import tiny
@@ -58,11 +59,11 @@ class Semantic(Task):
         """Position, colors, a random forest; and Otsu's threshold for two classes."""
         return baselines(len(self._names))
 
-    def describe_targets(self, targets: Any) -> list[str]:
+    def describe_targets(self, targets: Targets) -> list[str]:
         """The classes of each image, the largest first, with their share."""
         return [row["found"] for row in self.to_records(targets)]
 
-    def to_records(self, prediction: Any) -> list[dict[str, Any]]:
+    def to_records(self, prediction: Targets) -> list[dict[str, Any]]:
         """The share of each class in each image."""
         return records(prediction, self._names)
 
