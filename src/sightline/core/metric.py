@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from sightline.core.card import MetricCard
+from sightline.core.targets.base import Targets
 
 Statistics = dict[str, np.ndarray]
 UNIT = "unit"
@@ -61,12 +62,12 @@ class Metric(ABC):
         self._parts: list[Statistics] = []
 
     @abstractmethod
-    def sample_statistics(self, prediction: Any, target: Any) -> Statistics:
+    def sample_statistics(self, prediction: Targets, target: Targets) -> Statistics:
         """Sufficient statistics of a batch, one row for each image. An unpaired metric has features: some
         with a row for each prediction, others with a row for each target.
         """
 
-    def per_unit(self, prediction: Any, target: Any, groups: np.ndarray | None) -> Statistics:
+    def per_unit(self, prediction: Targets, target: Targets, groups: np.ndarray | None) -> Statistics:
         """Statistics if the card's unit is not the image: any number of rows; `UNIT` can name their units. By
         default, those of each image, with its group as the unit.
 
@@ -96,7 +97,7 @@ class Metric(ABC):
             The value; nan where it is not defined (no positives, no images).
         """
 
-    def limit(self, target: Any) -> str:
+    def limit(self, target: Targets) -> str:
         """Reason why a perfect prediction cannot reach the best value on these items, in words; "" if it
         can.
         """

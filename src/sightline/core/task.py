@@ -90,7 +90,7 @@ class Baseline:
     answer: Callable[[Any, Any], Any] | None = None
     graph: Callable[[Any, Any], dict[str, Any]] | None = None
 
-    def fit(self, images: Any, target: Any) -> Callable[[Any], Any]:
+    def fit(self, images: Any, target: Targets) -> Callable[[Any], Any]:
         """A function from images to predictions."""
         learned = self.learn(images, target)
         return learned if self.answer is None else partial(self.answer, learned)  # type: ignore[no-any-return]

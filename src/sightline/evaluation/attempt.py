@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from sightline.console import say
 from sightline.core.report import Figure
+from sightline.core.targets.base import Targets
 from sightline.core.task import Task
 from sightline.errors import Interrupted
 
@@ -43,8 +44,8 @@ def attempt(what: str, make: Callable[[], T], otherwise: T, failed: list[str]) -
 
 def exhibits(
     task: Task,
-    prediction: Any,
-    target: Any,
+    prediction: Targets,
+    target: Targets,
     ids: list[str],
     settings: Mapping[str, Any],
     failed: list[str],

@@ -14,6 +14,7 @@ from sightline.core.card import MetricCard
 from sightline.core.metric import Metric, MetricCollection, Statistics
 from sightline.core.report import Score, Table
 from sightline.core.run import Run
+from sightline.core.targets.base import Targets
 from sightline.core.task import Task
 from sightline.errors import UsageError
 from sightline.metrics import intervals
@@ -193,7 +194,7 @@ def compared(
     task: Task,
     names: tuple[str, str],
     predictions: tuple[Any, Any],
-    target: Any,
+    target: Targets,
     groups: np.ndarray | None,
     alone: tuple[int, int] = (0, 0),
 ) -> Pair:

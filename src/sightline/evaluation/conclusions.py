@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Container, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +11,7 @@ import torch
 from sightline.core.metric import Metric
 from sightline.core.report import Finding, Results
 from sightline.core.run import Run
+from sightline.core.targets.base import Targets
 from sightline.core.task import Task
 from sightline.inference.predict_batches import Predicted
 from sightline.metrics import intervals
@@ -29,7 +29,7 @@ def draw_conclusions(
     network: Mapping[str, Metric],
     beside: Mapping[str, Mapping[str, Metric]],
     groups: np.ndarray | None,
-    target: Any,
+    target: Targets,
 ) -> list[str]:
     """Conclusions in sentences: the network against each baseline, and the number of images."""
     main = task.card.primary_metric

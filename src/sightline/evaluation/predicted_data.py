@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +12,7 @@ import torch
 from sightline.console import say
 from sightline.core.dataset import Classes, Dataset
 from sightline.core.report import Results
+from sightline.core.targets.base import Targets
 from sightline.core.task import DataInfo, Task
 from sightline.data.open import open_data
 from sightline.errors import DataError, UsageError
@@ -40,7 +40,7 @@ class PredictedData:
     task: Task
     part: Dataset
     name: str
-    prediction: Any
+    prediction: Targets
     messages: list[str]
 
 

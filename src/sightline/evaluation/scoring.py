@@ -8,6 +8,7 @@ import numpy as np
 
 from sightline.core.metric import Metric, MetricCollection
 from sightline.core.report import Score
+from sightline.core.targets.base import Targets
 from sightline.core.task import Task
 from sightline.metrics import intervals
 
@@ -22,7 +23,7 @@ def score(
     return scores, dict(metrics)
 
 
-def other_readings(task: Task, prediction: Any, target: Any, groups: np.ndarray | None) -> list[str]:
+def other_readings(task: Task, prediction: Targets, target: Targets, groups: np.ndarray | None) -> list[str]:
     """A sentence with the scores under each other reading of the annotations."""
     sentences = []
     for words, reading in target.readings().items():

@@ -17,6 +17,7 @@ from torch import Tensor
 from sightline.console import say, track
 from sightline.core.dataset import Dataset
 from sightline.core.report import Score
+from sightline.core.targets.base import Targets
 from sightline.core.task import Task
 from sightline.data.loading.preprocess import resize_to_input
 from sightline.data.loading.tiles import batches, tile_dataset
@@ -119,7 +120,7 @@ def gate(
     return replace(result, why=why, worst=worst, node=node)
 
 
-def _main_score(task: Task, prediction: Any, target: Any, groups: np.ndarray | None) -> Score:
+def _main_score(task: Task, prediction: Targets, target: Targets, groups: np.ndarray | None) -> Score:
     """The task's main score alone: the others would cost as much again, each."""
     metric = task.metrics()[task.card.primary_metric]
     metric.update(prediction, target)

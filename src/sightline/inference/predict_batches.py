@@ -11,6 +11,7 @@ import torch
 from sightline.core.inputs import InputSpec
 from sightline.core.model import Model
 from sightline.core.sample import Batch
+from sightline.core.targets.base import Targets
 from sightline.devices import Devices
 
 PIXELS = 2**22
@@ -28,7 +29,7 @@ class Batches(Protocol):
     def targets(self) -> Any:
         """Targets of all of them."""
 
-    def whole(self, prediction: Any) -> Any:
+    def whole(self, prediction: Targets) -> Any:
         """Predictions for the items, from predictions for what the batches hold."""
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
@@ -47,8 +48,8 @@ class Predicted:
         loss: Mean loss over the images; None for a model without a loss.
     """
 
-    prediction: Any
-    target: Any
+    prediction: Targets
+    target: Targets
     ids: list[str]
     loss: float | None
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from sightline.core.card import MetricCard
 from sightline.core.metric import Statistics
+from sightline.core.targets.base import Targets
 from sightline.metrics.functional.ranking import one_against_rest, ranking_statistics
 from sightline.metrics.functional.weighted import Array, Weighted
 
@@ -32,7 +31,7 @@ class Auroc(Weighted):
     )
     scale = "share"
 
-    def sample_statistics(self, prediction: Any, target: Any) -> Statistics:
+    def sample_statistics(self, prediction: Targets, target: Targets) -> Statistics:
         """{"scores": (N, K), "target": (N,) class or (N, K) bool}."""
         return ranking_statistics(prediction, target)
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sightline.core.card import MetricCard
 from sightline.core.metric import Statistics
+from sightline.core.targets.base import Targets
 from sightline.metrics.functional.weighted import Array, Weighted, average, confusion, decisions
 
 
@@ -30,7 +29,7 @@ class BalancedAccuracy(Weighted):
     )
     scale = "share"
 
-    def sample_statistics(self, prediction: Any, target: Any) -> Statistics:
+    def sample_statistics(self, prediction: Targets, target: Targets) -> Statistics:
         """{"target", "predicted": (N,) class, or (N, K) bool}."""
         return decisions(prediction, target)
 

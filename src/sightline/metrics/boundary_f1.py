@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 from scipy import ndimage
 
 from sightline.core.card import MetricCard
 from sightline.core.metric import Statistics
+from sightline.core.targets.base import Targets
 from sightline.core.targets.masks import IGNORE_INDEX
 from sightline.metrics.functional.pixels import maps, paired
 from sightline.metrics.functional.weighted import Array, Weighted, mean
@@ -39,7 +39,7 @@ class BoundaryF1(Weighted):
     )
     scale = "share"
 
-    def sample_statistics(self, prediction: Any, target: Any) -> Statistics:
+    def sample_statistics(self, prediction: Targets, target: Targets) -> Statistics:
         """{"f1": (N,) sum over classes, "classes": (N,) number of classes with a border}."""
         paired(prediction, target)
         scores_by_image = [_scores(*maps(prediction, target, i)) for i in range(len(target))]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from sightline.core.card import MetricCard
 from sightline.core.metric import Evaluation, Statistics
+from sightline.core.targets.base import Targets
 from sightline.metrics.functional.objects import tallies
 from sightline.metrics.functional.weighted import Array, Weighted, mean
 
@@ -33,7 +32,7 @@ class CellAp(Weighted):
     )
     scale = "share"
 
-    def sample_statistics(self, prediction: Any, target: Any) -> Statistics:
+    def sample_statistics(self, prediction: Targets, target: Targets) -> Statistics:
         """{"right", "wrong": (N, 10), "objects": (N,)}; see `objects.tallies`."""
         return self.from_evaluation(Evaluation(prediction, target))
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sightline.core.card import MetricCard
 from sightline.core.metric import Evaluation, Statistics
+from sightline.core.targets.base import Targets
 from sightline.metrics.functional.pixels import regions, sums
 from sightline.metrics.functional.weighted import Array, Weighted, average
 
@@ -28,7 +27,7 @@ class DiceScore(Weighted):
     )
     scale = "share"
 
-    def sample_statistics(self, prediction: Any, target: Any) -> Statistics:
+    def sample_statistics(self, prediction: Targets, target: Targets) -> Statistics:
         """{"right", "target", "predicted": (N, 255)}; see `pixels.regions`."""
         return self.from_evaluation(Evaluation(prediction, target))
 

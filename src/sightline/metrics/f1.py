@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from sightline.core.card import MetricCard
 from sightline.core.metric import Statistics
+from sightline.core.targets.base import Targets
 from sightline.metrics.functional.weighted import Array, Weighted, average, confusion, decisions
 
 SUMMARIES = {
@@ -38,7 +39,7 @@ class F1(Weighted):
             f"{mean} F1", SUMMARIES[mean], higher_is_better=True, best=1.0, target_types=("label",)
         )
 
-    def sample_statistics(self, prediction: Any, target: Any) -> Statistics:
+    def sample_statistics(self, prediction: Targets, target: Targets) -> Statistics:
         """{"target", "predicted": (N,) class, or (N, K) bool}."""
         return decisions(prediction, target)
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from sightline.core.card import MetricCard
 from sightline.core.metric import Evaluation, Statistics
+from sightline.core.targets.base import Targets
 from sightline.metrics.functional.tracks import MATCH, Overlaps, assign_tracks, overlaps
 from sightline.metrics.functional.weighted import Array, Weighted
 
@@ -29,7 +28,7 @@ class Idf1(Weighted):
     )
     scale = "share"
 
-    def sample_statistics(self, prediction: Any, target: Any) -> Statistics:
+    def sample_statistics(self, prediction: Targets, target: Targets) -> Statistics:
         """Of each sequence (N,): {"IDTP", "boxes"}, the latter on both sides."""
         return self.from_evaluation(Evaluation(prediction, target))
 

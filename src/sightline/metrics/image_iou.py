@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from sightline.core.card import MetricCard
 from sightline.core.metric import Evaluation, Statistics
+from sightline.core.targets.base import Targets
 from sightline.metrics.functional.pixels import image_ious, regions
 from sightline.metrics.functional.weighted import Array, Weighted, mean
 
@@ -31,7 +30,7 @@ class ImageIoU(Weighted):
     )
     scale = "share"
 
-    def sample_statistics(self, prediction: Any, target: Any) -> Statistics:
+    def sample_statistics(self, prediction: Targets, target: Targets) -> Statistics:
         """{"right", "target", "predicted": (N, 255)}; see `pixels.regions`."""
         return self.from_evaluation(Evaluation(prediction, target))
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 from sightline.core.card import MetricCard
 from sightline.core.metric import Evaluation, Statistics
+from sightline.core.targets.base import Targets
 from sightline.metrics.functional.boxes import EVERY, average_precision, average_recall
 from sightline.metrics.functional.keypoints import oks_statistics
 from sightline.metrics.functional.matching import THRESHOLDS
@@ -48,7 +49,7 @@ class OksPrecision(Weighted):
             target_types=("keypoints",),
         )
 
-    def sample_statistics(self, prediction: Any, target: Any) -> Statistics:
+    def sample_statistics(self, prediction: Targets, target: Targets) -> Statistics:
         """{"detections", "objects": (N,) bytes}; see `boxes.by_image`."""
         return self.from_evaluation(Evaluation(prediction, target))
 
@@ -78,7 +79,7 @@ class OksRecall(Weighted):
     )
     scale = "share"
 
-    def sample_statistics(self, prediction: Any, target: Any) -> Statistics:
+    def sample_statistics(self, prediction: Targets, target: Targets) -> Statistics:
         """{"detections", "objects": (N,) bytes}; see `boxes.by_image`."""
         return self.from_evaluation(Evaluation(prediction, target))
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from scipy import sparse
 
 from sightline.core.card import MetricCard
 from sightline.core.metric import Evaluation, Statistics
+from sightline.core.targets.base import Targets
 from sightline.metrics.functional.objects import match_objects
 from sightline.metrics.functional.rows import pack, unpack
 from sightline.metrics.functional.weighted import Array, Weighted, array, average
@@ -39,7 +38,7 @@ class PanopticQuality(Weighted):
     )
     scale = "share"
 
-    def sample_statistics(self, prediction: Any, target: Any) -> Statistics:
+    def sample_statistics(self, prediction: Targets, target: Targets) -> Statistics:
         """{"classes": (N,) bytes}: label, sum of IoU, TP, FP and FN of the classes in each image."""
         return self.from_evaluation(Evaluation(prediction, target))
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from sightline.core.targets.base import Targets
 from sightline.core.targets.masks import IGNORE_INDEX
 from sightline.metrics.functional import pixels as _pixels
 from sightline.metrics.functional.weighted import Array
@@ -31,7 +31,7 @@ class PerClass:
     recall: Array
 
 
-def confusion(prediction: Any, target: Any, classes: int) -> Array:
+def confusion(prediction: Targets, target: Targets, classes: int) -> Array:
     """Confusion matrix (K, K) int64 of pixels over all images: rows are targets, columns predictions.
 
     Pixels without a class in the target are left out, and so are those without one in the prediction.

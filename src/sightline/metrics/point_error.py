@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from sightline.core.card import MetricCard
 from sightline.core.metric import Evaluation, Statistics
+from sightline.core.targets.base import Targets
 from sightline.metrics.functional.keypoints import chosen_reference, point_errors, reference_lengths
 from sightline.metrics.functional.rows import pack, unpack
 from sightline.metrics.functional.weighted import Array, Weighted, mean
@@ -31,7 +30,7 @@ class PointError(Weighted):
     scale = "ratio"
     power = 1
 
-    def sample_statistics(self, prediction: Any, target: Any) -> Statistics:
+    def sample_statistics(self, prediction: Targets, target: Targets) -> Statistics:
         """{"sum", "points": (N,)}."""
         return self.from_evaluation(Evaluation(prediction, target))
 
@@ -86,7 +85,7 @@ class MedianPointError(Weighted):
     card = _card("median point error", "median distance of predicted from annotated points, in pixels")
     scale = "ratio"
 
-    def sample_statistics(self, prediction: Any, target: Any) -> Statistics:
+    def sample_statistics(self, prediction: Targets, target: Targets) -> Statistics:
         """{"distances": (N,) bytes}."""
         return self.from_evaluation(Evaluation(prediction, target))
 

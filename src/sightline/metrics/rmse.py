@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from sightline.core.card import MetricCard
 from sightline.core.metric import Statistics
+from sightline.core.targets.base import Targets
 from sightline.metrics.functional.weighted import Array, Weighted, errors, mean
 
 
@@ -26,7 +25,7 @@ class Rmse(Weighted):
     )
     scale = "ratio"
 
-    def sample_statistics(self, prediction: Any, target: Any) -> Statistics:
+    def sample_statistics(self, prediction: Targets, target: Targets) -> Statistics:
         """{"square": (N, M)}."""
         return {"square": errors(prediction, target) ** 2}
 

@@ -15,6 +15,7 @@ from sightline.core.card import ModelCard, TaskCard
 from sightline.core.dataset import Dataset
 from sightline.core.inputs import InputSpec
 from sightline.core.report import Finding
+from sightline.core.targets.base import Targets
 from sightline.core.targets.none import Unlabeled
 from sightline.core.task import Baseline, DataInfo, Task
 from sightline.data.checks._report import silent_parts
@@ -372,7 +373,7 @@ def _info(dataset: Dataset, scan: Scan, spec: InputSpec) -> DataInfo:
     """What task and model must know of the training part."""
     train = dataset.indices_of("train")
     mean, std = scan.mean_std(train, spec.channels)
-    targets: Any = dataset.targets[torch.from_numpy(train)]
+    targets: Targets = dataset.targets[torch.from_numpy(train)]
     return DataInfo(
         dataset.classes,
         dataset.outputs,

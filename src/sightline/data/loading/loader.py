@@ -21,6 +21,7 @@ import torch
 from sightline.core.dataset import Dataset
 from sightline.core.inputs import InputSpec
 from sightline.core.sample import Batch
+from sightline.core.targets.base import Targets
 from sightline.data.inputs import input_kind, view_item
 from sightline.data.io.cache import DiskCache, MemoryCache, cache_folder, on_disk
 from sightline.data.io.items import paths_of
@@ -119,7 +120,7 @@ class Loader:
         """Names of all items of the data set, in its order."""
         return list(self._dataset.ids)
 
-    def whole(self, prediction: Any) -> Any:
+    def whole(self, prediction: Targets) -> Any:
         """Predictions for the items, from predictions for the batches; no change here."""
         return prediction
 

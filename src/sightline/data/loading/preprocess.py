@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sightline.core.targets.base import Targets
 from sightline.ops.resize_shape import ResizeMode, resized_shape
 
 PAD_GRAY = 114
@@ -71,7 +72,7 @@ _RESIZERS = {"stretch": _resized, "crop": _cropped, "letterbox": _padded}
 
 
 def resize_targets(
-    targets: Any, size: tuple[int, ...], resize: ResizeMode = "stretch"
+    targets: Targets, size: tuple[int, ...], resize: ResizeMode = "stretch"
 ) -> tuple[Any, Tensor | None, Tensor | None]:
     """Targets of items as targets of their views.
 

@@ -120,7 +120,7 @@ class TileMergingLoader:
         """Batches of tiles."""
         return self._loader.epoch(epoch)
 
-    def whole(self, prediction: Any) -> Any:
+    def whole(self, prediction: Targets) -> Any:
         """Merge predictions for all tiles to predictions for the images."""
         return self._tiles.join(prediction)
 
