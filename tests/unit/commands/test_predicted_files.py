@@ -12,7 +12,6 @@ import sightline as sl
 from sightline.data.formats.yolo import write
 from sightline.data.open import open_data
 from sightline.errors import DataError, UsageError
-from sightline.tasks import TASKS
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +61,6 @@ def test_what_cannot_be_paired_is_refused(boxes: Path, tmp_path: Path) -> None:
 GT = "".join(f"{f},{i},{10 * f},{50 * i},20,40,1,1,1\n" for f in range(1, 6) for i in (1, 2))
 
 
-@pytest.mark.skipif("track" not in TASKS, reason="the task 'track' is not there yet")
 def test_tracks_of_another_tool(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     truth = tmp_path / "walk" / "gt"
     truth.mkdir(parents=True)
@@ -81,7 +79,6 @@ def test_tracks_of_another_tool(tmp_path: Path, capsys: pytest.CaptureFixture[st
         sl.evaluate(tmp_path / "long.txt", str(tmp_path / "walk"), task="track")
 
 
-@pytest.mark.skipif("track" not in TASKS, reason="the task 'track' is not there yet")
 def test_scores_with_distractors_are_told_beside(tmp_path: Path) -> None:
     truth = tmp_path / "MOT17-02" / "gt"
     truth.mkdir(parents=True)

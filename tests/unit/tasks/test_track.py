@@ -83,8 +83,9 @@ def test_a_tracker_is_scored_like_any_model(tmp_path: Path) -> None:
     assert stored["baselines"]["unique"]["HOTA"]["value"] < stored["scores"]["HOTA"]["value"] - 0.3
     assert sl.evaluate(run.path).scores["HOTA"].value == stored["scores"]["HOTA"]["value"] > 0.8
     found, target = tracked(data)
-    (table, each) = task_type("track")(None, None).figures(found, target, list(moving.ids), {})
+    table, each, counts = task_type("track")(None, None).figures(found, target, list(moving.ids), {})
     assert len(each.rows) == 24
+    assert [row[0] for row in counts.rows] == [*moving.ids, "all"]
     assert [row[0] for row in table.rows] == ["each box another object (floor)", "as tracked",
                                              "as annotated (ceiling)"]  # fmt: skip
     with pytest.raises(UsageError, match="cannot be exported: it is no network"):

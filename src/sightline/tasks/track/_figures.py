@@ -11,6 +11,7 @@ import torch
 from sightline.core.metric import Metric
 from sightline.core.report import Figure, Table
 from sightline.core.targets.tracks import Tracks
+from sightline.metrics.clear import counts_table
 from sightline.runtime.track.association import iou, pairs
 
 MIN_IOU = 0.5
@@ -20,7 +21,7 @@ MIN_IOU = 0.5
 def figures(
     metrics: Mapping[str, Metric], prediction: Tracks, target: Tracks, ids: list[str]
 ) -> list[Figure]:
-    """One table for all sequences together, and one with a row for each."""
+    """One table for all sequences together, one with a row for each, and counts of boxes and switches."""
     columns = ["identities", *metrics]
     rows = [
         ["each box another object (floor)", *_scores(metrics, _unique(prediction), target)],
@@ -35,7 +36,7 @@ def figures(
     if len(target) > 1:
         each = [[name, *_scores(metrics, prediction[i], target[i])] for i, name in enumerate(ids)]
         items.append(Table("Sequences", ["sequence", *metrics], each))
-    return items
+    return [*items, counts_table(prediction, target, ids)]
 
 
 def _scores(metrics: Mapping[str, Metric], prediction: Tracks, target: Tracks) -> list[str]:
