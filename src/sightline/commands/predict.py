@@ -43,7 +43,8 @@ def predict(
     predicted.
 
     Args:
-        run: Run folder or model folder; or sam:FOLDER (or its name on the hub), with `prompt`.
+        run: Run folder or model folder; sam:FOLDER (or its name on the hub) or track:mosse, with `prompt`; or
+            a tracker of given boxes (track:bytetrack).
         source: Images, videos, folders or globs (photos/ "film-*.mp4"); a webcam by its number (such as 0);
             an rtsp:// or tcp:// address. Videos need the extra 'video'.
         out: Result: a file (p.csv, p.jsonl, p.json for COCO, p.txt for tracks, p.mp4 for one video), or a
@@ -64,7 +65,8 @@ def predict(
         zone: Count the tracked objects in the polygon x1,y1,x2,y2,x3,y3,... in pixels; repeat for several.
         fill: Fill gaps of tracks up to so many frames along straight lines, in a .txt of tracks.
         allow_http: Allow http addresses, as video streams. Images are never downloaded.
-        prompt: Prompt for segmentation if `run` is sam:FOLDER (such as "box 10,20,110,220; point 40,50").
+        prompt: Prompt for segmentation if `run` is sam:FOLDER (such as "box 10,20,110,220; point 40,50"); the
+            box of the object in the first frame for track:mosse.
         ray: Predict on a cluster of Ray: local, auto, or HOST:PORT of its head. `out` is then a folder for
             Parquet parts, each input is predicted once whatever ends the command, and `source` may also be a
             Parquet table or an object store (s3://, gs://). Needs the extra 'ray'.

@@ -28,8 +28,6 @@ class MotWriter(Writer):
     def __init__(self, context: WriterContext) -> None:
         super().__init__(context)
         self._given = context.kind.target.kind == Tracks.kind
-        if not self._given and context.tracking is None:
-            raise UsageError("--to motchallenge holds tracks: give --track too.")
         if context.out.suffix and context.sources.sequences > 1:
             raise UsageError(
                 f"{context.out} holds one film, and {context.sources.sequences} are given. Write a "
@@ -40,6 +38,8 @@ class MotWriter(Writer):
         self._sequence: object = None
         self._frame = self._rows = self._filled = 0
         self._last: dict[int, tuple[int, np.ndarray]] = {}
+        if not (self._given or context.kind.objects):
+            raise UsageError("--to motchallenge holds boxes, and this model gives none. Use .csv or .jsonl.")
         if len(context.names) > 1:
             say("The format 'motchallenge' has no place for classes; .csv and .jsonl have.")
 
@@ -57,6 +57,8 @@ class MotWriter(Writer):
             self._sequence_of_tracks(outcome.prediction)
             return
         objects = outcome.prediction
+        if getattr(objects, "ids", None) is None:
+            raise UsageError("--to motchallenge holds tracks: give --track too.")
         places = to_xywh(objects.boxes.double()).numpy()
         for k, place, score in zip(objects.ids.tolist(), places, objects.scores.tolist(), strict=True):
             self._line(self._frame, k, place, f"{score:.5f}")

@@ -9,7 +9,9 @@ from ...core.folder import Folder
 if TYPE_CHECKING:
     from .base import Tracker
 
-TRACKERS = Folder(__name__, "tracker", exclude=("association", "base", "kalman", "scores", "sequence"))
+TRACKERS = Folder(
+    __name__, "tracker", exclude=("association", "base", "kalman", "mosse", "scores", "sequence")
+)
 
 
 def tracker_type(name: str) -> type[Tracker]:

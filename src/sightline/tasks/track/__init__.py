@@ -13,4 +13,5 @@ CARD = TaskCard(
     default_model="bytetrack",
 )
 
+PROMPTED = {"track:mosse": f"{__name__}.single"}
 MODELS = Folder(f"{__name__}.models", "model", table="MODELS")
