@@ -52,6 +52,8 @@ class ModelCard:
         counted: That configuration ("10 classes, 1x28x28").
         size: Input size (height, width) it was made for, or None for any.
         stride: What the input's sides must be multiples of.
+        any_sides: Whether a trained network takes images with other sides than it was built for, as
+            `--resize rect` needs: sides that are multiples of `ops.resize_shape.RECT_MULTIPLE`.
         defaults: Recipe values it likes best.
         tuned_backbone: Backbone with installed weights that it starts from where they are wanted, or "".
         tuned_defaults: Recipe values it likes best then, on top of `defaults`.
@@ -66,6 +68,7 @@ class ModelCard:
     counted: str = ""
     size: tuple[int, int] | None = None
     stride: int = 1
+    any_sides: bool = False
     defaults: Mapping[str, Any] = field(default_factory=dict)
     tuned_backbone: str = ""
     tuned_defaults: Mapping[str, Any] = field(default_factory=dict)

@@ -98,3 +98,9 @@ class InputSpec:
     @property
     def _dtype(self) -> torch.dtype:
         return torch.uint8 if self.dtype == "uint8" else torch.float32
+
+
+def batch_settings(settings: dict[str, Any], images: Tensor) -> dict[str, Any]:
+    """Settings to read the outputs for a batch with: `size` is that of its images (B, C, H, W), which with
+    `--resize rect` is not that of every batch."""
+    return {**settings, "size": list(images.shape[2:])} if settings.get("resize") == "rect" else settings

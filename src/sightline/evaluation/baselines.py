@@ -21,6 +21,7 @@ from sightline.data.loading.preprocess import resize_targets
 from sightline.evaluation.attempt import attempt
 from sightline.evaluation.frozen_features import Frozen
 from sightline.models.adapters.fitted import MAX_TRAIN_IMAGES, input_of
+from sightline.ops.resize_shape import fixed
 
 
 def predict_baselines(
@@ -42,6 +43,7 @@ def predict_baselines(
         failed: Gets a sentence on each that failed and is left out.
     """
     predictions: dict[str, Any] = {}
+    settings = {**settings, "resize": fixed(settings["resize"])}
 
     def ask(baseline: Baseline, answer: Callable[[], Any]) -> None:
         prediction = attempt(f"The baseline {baseline.name}", answer, None, failed)

@@ -26,7 +26,7 @@ from sightline.errors import SightlineError
 from sightline.evaluation.run_data import load_run_dataset
 from sightline.exporters.export_run import files_of
 from sightline.exporters.formats import EXPORTERS
-from sightline.exporters.graph import Array, Graph, Runner
+from sightline.exporters.graph import Array, Graph, Runner, with_fixed_sides
 from sightline.exporters.validation import gate
 from sightline.inference.model_folder import restore
 from sightline.report import page
@@ -138,7 +138,8 @@ def benchmark_run(
         SightlineError: If a runtime crashed on a file.
     """
     model, task, _ = restore(opened_run.path)
-    graph = Graph(model.eval())
+    fixed = with_fixed_sides(model.eval())
+    graph = Graph(fixed)
     dataset = load_run_dataset(opened_run, data)
     part = dataset.subset(dataset.indices_of("val"))
     files = _files(opened_run.path / "export")
@@ -149,7 +150,9 @@ def benchmark_run(
     for file in track([None, *files], "benchmark"):
         answers = _runner(opened_run.path, file)
         include: Any = "postprocess" if file is None else _document(file).get("include", "postprocess")
-        judged = gate(Graph(model, include), _given(answers), part, task, math.inf, exact=False)
+        resize = model.settings["resize"] if file is None else _document(file).get("resize")
+        same = model if resize == model.settings["resize"] else fixed
+        judged = gate(Graph(same, include), _given(answers), part, task, math.inf, exact=False)
         shape = (batch_size, *graph.spec.shape)
         place, dtype = None if file is None else str(file), graph.spec.dtype
         how = (str(opened_run.path), place, shape, include, threads, seconds, dtype)

@@ -18,6 +18,7 @@ from sightline import storage
 from sightline._version import __version__
 from sightline.console import say
 from sightline.core.dataset import Dataset
+from sightline.core.model import Model
 from sightline.core.report import Figure, Table
 from sightline.core.run import Run
 from sightline.core.task import Task
@@ -27,7 +28,7 @@ from sightline.errors import DataError, SightlineError, UnknownName, UsageError
 from sightline.evaluation.run_data import load_run_dataset
 from sightline.exporters import crash_check
 from sightline.exporters.formats import EXPORTERS
-from sightline.exporters.graph import FORMAT, Array, Graph, Include, Job, Runner
+from sightline.exporters.graph import FORMAT, Array, Graph, Include, Job, Runner, traced, with_fixed_sides
 from sightline.exporters.validation import BATCH, FLOAT, INTEGER, Gate, gate
 from sightline.inference.model_folder import restore
 from sightline.runtime.onnx_file import UNCHECKED
@@ -48,6 +49,7 @@ class Exported:
         bytes: Its size, weights and all.
         precision: fp32, fp16, int8 or int8-dynamic.
         include: none, postprocess, nms or preprocess.
+        resize: How images are brought to the size of its input.
         gate: What the gate found; None where the file was not checked, as accepted.
         unchecked: Why it was not, or "".
     """
@@ -56,6 +58,7 @@ class Exported:
     bytes: int
     precision: str
     include: str
+    resize: str | None
     gate: Gate | None
     unchecked: str = ""
 
@@ -71,6 +74,7 @@ class Exported:
             "bytes": self.bytes,
             "precision": self.precision,
             "include": self.include,
+            "resize": self.resize,
             "passed": None if self.gate is None else self.gate.passed,
             **({"unchecked": self.unchecked} if self.gate is None else asdict(self.gate)),
         }
@@ -156,7 +160,7 @@ def export_run(
     model, task, _ = restore(run.path)
     model.eval()
     dataset, lacking = _images(run, model.settings, data, accept)
-    graph = Graph(model, wish.include)
+    graph = _graph(model, wish)
     document = _document(run, graph.settings, graph, wish.license)
     if dataset is None:
         document["unchecked"] = UNCHECKED
@@ -170,17 +174,45 @@ def export_run(
         with _room(place):
             wish.exporter.write(Job(graph, document, wish.precision, images), file)
         part = None if dataset is None else dataset.subset(dataset.indices_of("val"))
-        passed = _compared(wish, graph, task, part, file, place)
+        network = None if graph.settings["resize"] == model.settings["resize"] else model
+        passed = _compared(wish, graph, task, part, file, place, network)
         file = _move_into_place(Path(folder), place, passed is None or passed.passed)
     size = sum(f.stat().st_size for f in files_of(file))
-    result = Exported(file, size, wish.precision, wish.include, passed, lacking)
+    resize = graph.settings["resize"]
+    result = Exported(file, size, wish.precision, wish.include, resize, passed, lacking)
     storage.write_json(Path(f"{file}.json"), result.to_json())
     say(f"{file}: {_verdict(passed)}")
     return result
 
 
+def _graph(model: Model, wish: ExportOptions) -> Graph:
+    """The graph to export; with one size of input where a file cannot have those of `--resize rect`."""
+    if model.settings["resize"] != "rect":
+        return Graph(model, wish.include)
+    whole = not wish.precision.startswith("int8") and wish.include != "preprocess"
+    why = f"--to {wish.exporter.CARD.name}" + ("" if whole else f", {wish.precision}, {wish.include}")
+    if wish.exporter.CARD.any_sides and whole:
+        try:
+            traced(graph := Graph(model, wish.include))
+            return graph
+        except UsageError as error:
+            why = str(error)
+    height, width = model.settings["size"]
+    say(
+        f"The file takes inputs of one size, {height}x{width} ({why}): each image is letterboxed into it, "
+        "not into its own rectangle (--resize rect) as for the network. The scores show what that changes."
+    )
+    return Graph(with_fixed_sides(model), wish.include)
+
+
 def _compared(
-    wish: ExportOptions, graph: Graph, task: Task, part: Dataset | None, file: Path, place: Path
+    wish: ExportOptions,
+    graph: Graph,
+    task: Task,
+    part: Dataset | None,
+    file: Path,
+    place: Path,
+    network: Model | None,
 ) -> Gate | None:
     """Result of the validation; None without validation images (then only noise is predicted)."""
     if wish.precision.startswith("int8"):  # for it runtimes have code of their own for each processor,
@@ -196,7 +228,7 @@ def _compared(
     if part is None:
         _answers(graph, open_with([]), place)
         return None
-    return gate(graph, open_with, part, task, wish.limit, exact=wish.precision == "fp32")
+    return gate(graph, open_with, part, task, wish.limit, wish.precision == "fp32", network)
 
 
 def _verdict(passed: Gate | None) -> str:

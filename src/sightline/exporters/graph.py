@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -12,10 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sightline.core.inputs import InputSpec
+from sightline.core.inputs import InputSpec, batch_settings
 from sightline.core.model import Model
 from sightline.errors import UsageError
 from sightline.models.detection.suppression import final
+from sightline.ops.resize_shape import RECT_MULTIPLE, fixed
 from sightline.runtime.targets import TARGETS, target_type
 
 FORMAT = 2
@@ -23,11 +25,20 @@ FORMAT = 2
 KEY = "sightline"
 """Under which the file has it."""
 INPUT = "images"
+MAX_SIDE = 2**15
+"""Of an input whose sides may vary."""
 Include = Literal["none", "postprocess", "nms", "preprocess"]
 
 Array = NDArray[Any]
 Runner = Callable[[Array], dict[str, Array]]
 """Runs an exported file on (B, C, H, W) images; the outputs by name."""
+
+
+def with_fixed_sides(model: Model) -> Model:
+    """The same network, which is given all images at one size: letterbox instead of rect."""
+    same = copy.copy(model)
+    same.settings = {**model.settings, "resize": fixed(model.settings["resize"])}
+    return same
 
 
 class Graph(nn.Module):
@@ -64,7 +75,8 @@ class Graph(nn.Module):
             mean, std = self.model.mean, self.model.std
             outputs: dict[str, Tensor] = self.model(images * std + mean)
             return {name: value.float() for name, value in outputs.items() if name in (self.names or outputs)}
-        answer = self.model.postprocess(self.model(images), self.model.settings)
+        settings = batch_settings(self.model.settings, images)
+        answer = self.model.postprocess(self.model(images), settings)
         if self.include == "postprocess" or (self.include == "preprocess" and self._plain(answer)):
             return answer
         if "count" in answer:  # the model has dropped them itself
@@ -74,7 +86,7 @@ class Graph(nn.Module):
                 f"--include nms drops overlapping boxes; model '{self.model.card.name}' says none that are "
                 "dropped. Leave it out: --include postprocess holds everything."
             )
-        return final(answer, self.model.settings)
+        return final(answer, settings)
 
     def _plain(self, answer: dict[str, Tensor]) -> bool:
         """Whether nothing is to be dropped of what is said of a stored image; checked."""
@@ -144,17 +156,18 @@ class Job:
 
 
 def traced(graph: Graph) -> torch.export.ExportedProgram:
-    """Trace the graph with torch.export, with a dynamic batch size.
+    """Trace the graph with torch.export, with a dynamic batch size; with rect also with dynamic sides.
 
     Raises:
         UsageError: If it has branches or sizes that depend on what is in the image.
     """
-    batch = torch.export.Dim("batch", min=1)
+    dims: dict[int, Any] = {0: torch.export.Dim("batch", min=1)}
+    if graph.model.settings.get("resize") == "rect":
+        for axis, name in ((2, "rows"), (3, "columns")):
+            dims[axis] = RECT_MULTIPLE * torch.export.Dim(name, min=1, max=MAX_SIDE // RECT_MULTIPLE)
     try:
         with torch.no_grad():
-            return torch.export.export(
-                graph, (graph.example(2),), dynamic_shapes={INPUT: {0: batch}}, strict=False
-            )
+            return torch.export.export(graph, (graph.example(2),), dynamic_shapes={INPUT: dims}, strict=False)
     except Exception as error:  # whatever torch's tracer meets in a network of any library
         name = graph.model.card.name
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -16,14 +16,19 @@ from torch import Tensor
 
 from sightline.console import say, track
 from sightline.core.dataset import Dataset
+from sightline.core.inputs import batch_settings
+from sightline.core.model import Model
 from sightline.core.report import Score
 from sightline.core.targets.base import Targets
 from sightline.core.task import Task
 from sightline.data.loading.preprocess import resize_to_input
+from sightline.data.loading.rect_loader import in_order_of_rects
 from sightline.data.loading.tiles import batches, tile_dataset
+from sightline.devices import Devices
 from sightline.exporters.drift import LIMIT, first, max_abs_diff
 from sightline.exporters.graph import Array, Graph, Runner, traced
 from sightline.exporters.nms_graph import suppresses
+from sightline.inference.predict_batches import predict
 from sightline.metrics import intervals
 from sightline.models.detection.suppression import final
 from sightline.runtime.targets import target_type
@@ -86,6 +91,7 @@ def gate(
     task: Task,
     tolerance: float,
     exact: bool,
+    network: Model | None = None,
 ) -> Gate:
     """Compare a file with the network that it was exported from.
 
@@ -96,12 +102,18 @@ def gate(
         task: The task.
         tolerance: Points that the score may fall by.
         exact: Whether the outputs must be the same too, but for rounding: with numbers of 32 bits.
+        network: The network as it is used without the file, where that is another use: each image in its own
+            rectangle (`--resize rect`), where the graph has one size.
     """
+    part = in_order_of_rects(part, graph.model.settings)
     comparison = _Comparison(graph, open_with([]), part, target_type(task.card.prediction_type).ranked)
     loader = batches(part, graph.model.settings, batch_size=BATCH)
     for batch in track(loader.epoch(0), "checking the file"):
         comparison.add(batch)
     before, after = (loader.whole(type(p[0]).cat(p)) for p in (comparison.before, comparison.after))
+    if network is not None:
+        loader_of_network = batches(part, network.settings, batch_size=BATCH)
+        before = predict(network, loader_of_network, Devices(torch.device("cpu"))).prediction
     name = task.card.primary_metric
     card = task.metrics()[name].card
     score, other = (_main_score(task, p, loader.targets, part.groups) for p in (before, after))
@@ -208,9 +220,10 @@ def _unsure(graph: Graph, shaken: Graph, batch: Any, seed: int, ranked: Sequence
     a, b = graph.outputs_of(images), shaken.outputs_of(images)
     if "count" in a:
         model = shaken.model
-        answer = model.postprocess(model(images), model.settings)
+        settings = batch_settings(model.settings, images)
+        answer = model.postprocess(model(images), settings)
         if "count" not in answer:  # else the model has dropped them itself, before its second stage
-            b = final({**answer, "scores": _moved(answer["scores"], seed)}, model.settings)
+            b = final({**answer, "scores": _moved(answer["scores"], seed)}, settings)
     pairs = [(a[name].numpy(), b[name].numpy(), name in ranked) for name in a]
     return [any(_difference(x[i], y[i], loose) > LIMIT for x, y, loose in pairs) for i in range(len(images))]
 
@@ -276,12 +289,13 @@ class _Comparison:
         self.ids += list(batch.ids)
         read = model.predict_from_outputs if graph.include == "none" else model.to_predictions
         # Of suppression inside the file the network knows nothing: its own answer is what is compared with.
-        whole = model.predict_from_outputs(model(images), model.settings) if self.final else None
-        self.before.append(batch.back(read(target, model.settings) if whole is None else whole).compressed())
+        settings = batch_settings(model.settings, images)
+        whole = model.predict_from_outputs(model(images), settings) if self.final else None
+        self.before.append(batch.back(read(target, settings) if whole is None else whole).compressed())
         if graph.include == "preprocess":  # and is judged by what it says of the images as they are stored
             self.after += [self._stored(i) for i in range(first, len(self.ids))]
         else:
-            self.after.append(batch.back(read(got, graph.settings)).compressed())
+            self.after.append(batch.back(read(got, batch_settings(graph.settings, images))).compressed())
 
     def _stored(self, i: int) -> Any:
         """Prediction of the file for image i, in pixels of the stored image."""

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import torch
 
-from sightline.core.inputs import InputSpec
+from sightline.core.inputs import InputSpec, batch_settings
 from sightline.core.model import Model
 from sightline.core.sample import Batch
 from sightline.core.targets.base import Targets
@@ -87,9 +87,8 @@ def predict(model: Model, loader: Batches, devices: Devices) -> Predicted:
             loss = model.loss(moved, rng, outputs=outputs).get("loss")
             total = None if loss is None or total is None else total + float(loss) * len(batch)
         outputs = {name: value.float() for name, value in outputs.items()}
-        predictions.append(
-            batch.back(model.predict_from_outputs(outputs, model.settings).to("cpu")).compressed()
-        )
+        settings = batch_settings(model.settings, batch.images)
+        predictions.append(batch.back(model.predict_from_outputs(outputs, settings).to("cpu")).compressed())
         count += len(batch)
     model.train(was_training)
     parts = devices.gather((predictions, count, total))

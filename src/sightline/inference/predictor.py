@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from sightline.core.inputs import InputSpec
+from sightline.core.inputs import InputSpec, batch_settings
 from sightline.core.model import Model
 from sightline.core.predictor import BATCH_SIZE, Outcome
 from sightline.core.sample import Batch
@@ -25,6 +25,7 @@ from sightline.inference.model_folder import restore
 from sightline.inference.predict_batches import at_once
 from sightline.inference.presenters import kind_of
 from sightline.inference.sources import Answer, Input, Sources
+from sightline.ops.resize_shape import equal_shapes
 
 
 class ModelPredictor:
@@ -130,14 +131,20 @@ class ModelPredictor:
         """Predictions for whole images, from all their tiles or from themselves."""
         tiles = tile_windows(stored, self.settings["tile_size"]) if self.settings.get("tile_size") else None
         sizes = stored if tiles is None else tiles.sizes
-        predictions = []
+        predictions: list[Any] = []
+        places: list[int] = []
         for start in range(0, len(sizes), batch_size):
             some = list(islice(parts, batch_size))
             kind = input_kind(self.spec.kind)
-            tensors = kind.tensors(kind.stack(some))
-            inputs = {name: value.contiguous() for name, value in tensors.items()}
-            predictions.append(self._forward(inputs, sizes[start : start + batch_size]).compressed())
+            rect = self.settings.get("resize") == "rect"
+            for rows in equal_shapes(view.shape for view in some) if rect else [list(range(len(some)))]:
+                tensors = kind.tensors(kind.stack([some[i] for i in rows]))
+                inputs = {name: value.contiguous() for name, value in tensors.items()}
+                places += [start + i for i in rows]
+                predictions.append(self._forward(inputs, sizes[places[-len(rows) :]]).compressed())
         whole = type(predictions[0]).cat(predictions)
+        if places != sorted(places):
+            whole = whole[torch.tensor(places).argsort()]
         return whole if tiles is None else tiles.join(whole)
 
     @torch.no_grad()
@@ -147,4 +154,5 @@ class ModelPredictor:
         batch = Batch(inputs, None, (), affine, stored)
         outputs = self.model(*batch.to(self.devices.device).inputs.values())
         outputs = {k: v.float() for k, v in outputs.items()}
-        return batch.back(self.model.predict_from_outputs(outputs, self.settings).to("cpu"))
+        settings = batch_settings(self.settings, batch.images)
+        return batch.back(self.model.predict_from_outputs(outputs, settings).to("cpu"))

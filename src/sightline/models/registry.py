@@ -62,6 +62,13 @@ def card(name: str) -> ModelCard:
     return typing.cast(ModelCard, _known(name).card(name))
 
 
+def any_sides(name: str) -> bool:
+    """Whether a network, once it is built, also takes images of other sizes; "own" and "auto" do."""
+    if name in ("own", "auto"):
+        return True
+    return name in BACKBONES or bool(_known(name).any_sides(name))
+
+
 def options(name: str) -> type:
     """Options of a network, as a dataclass made from the signature of its `build`.
 

@@ -1,15 +1,48 @@
-"""Resize policies: the scaled size and offset of an image for stretch, crop and pad. No torch, no numpy."""
+"""Resize policies: the scaled size and offset of an image for each of them. No torch, no numpy."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
-ResizeMode = Literal["stretch", "crop", "letterbox"]
+ResizeMode = Literal["stretch", "crop", "letterbox", "rect"]
 Sides = tuple[int, int]
 """Height and width, or y and x."""
 
+RECT_MULTIPLE = 32
+"""What the sides of the rectangle of an image are multiples of: the largest stride of a network."""
 HALVED = (8, 4, 2)
 """Parts of its size that a JPEG can be decoded at, the smallest first."""
+
+
+def input_shape(stored: Sides, size: Sides, resize: ResizeMode) -> Sides:
+    """(height, width) of the input that an image becomes: `size`, or with rect the smallest rectangle, with
+    sides that are multiples of `RECT_MULTIPLE`, that holds the image once its long side is the long side of
+    `size`. It depends on nothing but the image, so that its prediction does not depend on its batch.
+
+    Args:
+        stored: Height and width of the image.
+        size: As in `resized_shape`.
+        resize: As in `resized_shape`.
+    """
+    if resize != "rect":
+        return size
+    block = max(stored) * RECT_MULTIPLE
+    height, width = (-(-max(size) * side // block) * RECT_MULTIPLE for side in stored)
+    return height, width
+
+
+def equal_shapes(shapes: Iterable[tuple[int, ...]]) -> list[list[int]]:
+    """Rows of inputs with equal shapes, which can be one batch; in the order in which they come first."""
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for row, shape in enumerate(shapes):
+        groups.setdefault(shape, []).append(row)
+    return list(groups.values())
+
+
+def fixed(resize: ResizeMode) -> ResizeMode:
+    """The policy where all inputs must have one size: letterbox instead of rect."""
+    return "letterbox" if resize == "rect" else resize
 
 
 def resized_shape(stored: Sides, size: Sides, resize: ResizeMode) -> tuple[Sides, Sides]:
@@ -17,11 +50,11 @@ def resized_shape(stored: Sides, size: Sides, resize: ResizeMode) -> tuple[Sides
 
     Args:
         stored: Height and width of the image.
-        size: Of the view.
+        size: Of the view; with rect, its long side is that of every view.
         resize: stretch scales each side by itself; crop scales the short side and cuts the middle out;
-            letterbox scales the long side and fills up.
+            letterbox scales the long side and fills up; rect does so in the image's own rectangle.
     """
-    (h, w), (height, width) = stored, size
+    (h, w), (height, width) = stored, input_shape(stored, size, resize)
     if resize == "stretch":
         return size, (0, 0)
     if resize == "crop":
@@ -45,6 +78,7 @@ def jpeg_draft_scale(stored: Sides, size: Sides, resize: ResizeMode) -> int:
             stored[0] >= by * inner[0]
             and stored[1] >= by * inner[1]
             and resized_shape(less, size, resize)[0] == inner
+            and input_shape(less, size, resize) == input_shape(stored, size, resize)
         ):
             return by
     return 1

@@ -15,7 +15,7 @@ from .targets import TARGETS, target_type
 _SIDE = 2**15
 _RULES: dict[str, Callable[[Any], bool]] = {
     "size": lambda v: len(v) == 2 and all(isinstance(n, int) and 0 < n <= _SIDE for n in v),
-    "resize": lambda v: v in ("stretch", "crop", "letterbox"),
+    "resize": lambda v: v in ("stretch", "crop", "letterbox", "rect"),
     "channels": lambda v: v in (1, 3),
 }
 

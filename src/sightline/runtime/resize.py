@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..ops.resize_shape import ResizeMode, resized_shape
+from ..ops.resize_shape import ResizeMode, input_shape, resized_shape
 
 Floats = NDArray[np.floating]
 Span = tuple[int, int]
@@ -42,7 +42,8 @@ def resize_to_input(
         image: (H, W, C) uint8, C is 3 or 1.
         size: (height, width) wanted, or None for as it is.
         resize: stretch scales each side by itself; crop scales the short side and cuts the middle out;
-            letterbox scales the long side and fills up with gray 114.
+            letterbox scales the long side and fills up with gray 114; rect does so in the image's own
+            rectangle (`resize_shape.input_shape`).
         channels: 3, or 1 (grey by ITU-R 601).
 
     Returns:
@@ -50,8 +51,9 @@ def resize_to_input(
     """
     if image.shape[2] == 3 and channels == 1:
         image = _gray(image)
-    if size is not None and image.shape[:2] != tuple(size):
-        image = _RESIZERS[resize](image, size)
+    stored = image.shape[0], image.shape[1]
+    if size is not None and stored != (shape := input_shape(stored, (size[0], size[1]), resize)):
+        image = _RESIZERS[resize](image, shape)
     return np.repeat(image, 3, axis=2) if image.shape[2] == 1 and channels == 3 else image
 
 
@@ -123,7 +125,7 @@ def _padded(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return out
 
 
-_RESIZERS = {"stretch": resized, "crop": _cropped, "letterbox": _padded}
+_RESIZERS = {"stretch": resized, "crop": _cropped, "letterbox": _padded, "rect": _padded}
 
 
 def _across(image: np.ndarray, width: int, wanted: Span) -> np.ndarray:

@@ -16,6 +16,7 @@ from ..data.io.images import decode, size_of
 from ..data.io.walk import home
 from ..errors import DataError, SightlineError, UnreadableImage, UsageError
 from ..ops import tiling
+from ..ops.resize_shape import equal_shapes, input_shape
 from . import onnx_file, resize
 from .opening import first_line, min_score, network, settings_of
 from .targets import target_type
@@ -184,7 +185,9 @@ class Session:
         wanted = {name: outputs[name] for name in self._target.needed(outputs)}
         answers = []
         for i, size in enumerate(stored):
-            prediction = self._target.decode({k: v[i] for k, v in wanted.items()}, settings, size)
+            shape = input_shape(size, settings["size"], settings["resize"])
+            outputs_of_image = {k: v[i] for k, v in wanted.items()}
+            prediction = self._target.decode(outputs_of_image, {**settings, "size": shape}, size)
             if not all(np.isfinite(value[i]).all() for value in wanted.values() if value.dtype.kind == "f"):
                 answers.append(Answer(str(i), error="the model gave numbers that are NaN or infinite"))
                 continue
@@ -234,12 +237,13 @@ class Session:
                     ready.append(self._seen(item))
                 except UnreadableImage as error:
                     errors[i] = error.detail
-        answers: Iterator[Answer] = iter(())
-        if ready:
+        by_row: dict[int, Answer] = {}
+        for rows in equal_shapes(item.pixels.shape for item in ready):
             with self._clock("infer"):
-                outputs = self.infer(np.stack([item.pixels for item in ready]))
+                outputs = self.infer(np.stack([ready[row].pixels for row in rows]))
             with self._clock("read"):
-                answers = iter(self.read(outputs, [item.stored for item in ready]))
+                by_row |= zip(rows, self.read(outputs, [ready[row].stored for row in rows]), strict=True)
+        answers = (by_row[row] for row in range(len(ready)))
         results = []
         for i, item in enumerate(items):
             answer = Answer(item.id, error=errors[i]) if i in errors else next(answers)

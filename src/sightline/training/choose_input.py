@@ -18,6 +18,8 @@ from sightline.data.inputs._kind import StoredShape
 from sightline.data.io.items import ItemFiles
 from sightline.data.scan import Scan
 from sightline.errors import UsageError
+from sightline.models import registry
+from sightline.ops.resize_shape import RECT_MULTIPLE, input_shape
 from sightline.training.initial_weights import Start, takes_gray
 from sightline.training.recipe import Recipe
 
@@ -57,6 +59,8 @@ def choose_input(
             )
         typical = scan.typical(dataset.indices_of("train"), dtype)
         return kind.spec(typical, recipe.size, getattr(options, "frames", None), card.stride)
+    if recipe.resize == "rect":
+        _require_any_sides(recipe, card, backbone)
     bands = int(scan.channels[scan.readable].max())
     gray = bool((scan.channels == 1).all()) and takes_gray(start, backbone)
     channels = bands if dtype == "float32" or bands > 3 else 1 if gray else 3
@@ -64,10 +68,13 @@ def choose_input(
     if recipe.tile_size:
         stored = recipe.tile_size, recipe.tile_size
     preferred, stride = card.size or stored, 1
+    long = recipe.size or max(preferred)
+    if recipe.resize == "rect":
+        return InputSpec(_rect_that_holds_all(scan, long), channels, dtype=dtype)
     if card.stride > 1 and recipe.resize == "letterbox":
         # The long side as asked, in the shape of most images.
-        scale, stride = (recipe.size or max(preferred)) / max(stored), card.stride
-        height, width = (math.ceil(scale * side) for side in stored)
+        stride = card.stride
+        height, width = (-(-long * side // max(stored)) for side in stored)
         return input_kind(IMAGE).spec(StoredShape(1, height, width, channels, dtype), None, None, stride)
     return input_kind(IMAGE).spec(StoredShape(1, *preferred, channels, dtype), recipe.size, None, stride)
 
@@ -87,6 +94,31 @@ def sided_classes(dataset: Dataset) -> list[str]:
         re.sub(_SIDE, lambda side: _OTHER_SIDE[side[0].lower()], name.lower()): name for name in names
     }
     return sorted(name for name in names if mirrored.get(name.lower(), name) != name)
+
+
+def _rect_that_holds_all(scan: Scan, long: int) -> tuple[int, int]:
+    """Height and width of the smallest input that holds the rectangle of every image (`--resize rect`)."""
+    long = math.ceil(long / RECT_MULTIPLE) * RECT_MULTIPLE
+    sizes = zip(scan.height[scan.readable].tolist(), scan.width[scan.readable].tolist(), strict=True)
+    heights, widths = zip(*(input_shape(size, (long, long), "rect") for size in set(sizes)), strict=True)
+    return max(heights), max(widths)
+
+
+def _require_any_sides(recipe: Recipe, card: ModelCard, backbone: str | None) -> None:
+    """Refuse rect where inputs must have one size.
+
+    Raises:
+        UsageError: If tiles are asked for, or the model or its network takes one size only.
+    """
+    if recipe.tile_size:
+        why = "with --tile-size all inputs are squares"
+    elif not card.any_sides:
+        why = f"model '{card.name}' takes images of one size only"
+    elif backbone is not None and not registry.any_sides(backbone):
+        why = f"backbone '{backbone}' takes images of one size only"
+    else:
+        return
+    raise UsageError(f"--resize rect gives each image its own rectangle; {why}. Use --resize letterbox.")
 
 
 def with_range(dataset: Dataset, scan: Scan) -> tuple[Dataset, Scan, list[str]]:
@@ -126,6 +158,8 @@ def input_in_words(spec: InputSpec, resize: str) -> str:
     if not spec.spatial_shape:
         return f"{input_kind(spec.kind).item}: {spec.channels} numbers"
     sides = "x".join(map(str, spec.spatial_shape))
+    if resize == "rect":
+        sides = f"up to {sides}"
     bands = {1: "grey", 3: "colour"}.get(spec.channels, f"{spec.channels} bands")
     text = f"{sides} pixels, {bands}, brought to size by '{resize}'"
     if spec.kind != IMAGE:

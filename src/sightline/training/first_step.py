@@ -16,6 +16,7 @@ from sightline.errors import SightlineError, UsageError
 from sightline.models.backbones._backbone import Backbone
 from sightline.models.surgery import layer_widths
 from sightline.models.weights.load import freeze
+from sightline.ops.resize_shape import fixed
 from sightline.training.freezing import still
 from sightline.training.plan import Plan
 from sightline.training.turns import turns_of
@@ -84,7 +85,9 @@ def _trouble(plan: Plan, settings: Settings, images: int) -> str | None:
     try:
         model = _model(plan, settings)
         where = torch.from_numpy(plan.dataset.indices_of("train"))[torch.arange(images)]
-        targets, *_ = resize_targets(plan.dataset.targets[where], tuple(settings["size"]), settings["resize"])
+        targets, *_ = resize_targets(
+            plan.dataset.targets[where], tuple(settings["size"]), fixed(settings["resize"])
+        )
         inputs = InputSpec.of(settings).zeros(images)
         with torch.no_grad():
             for turn in turns_of(model.optimizer_groups()):

@@ -73,7 +73,7 @@ class Recipe:
     clip_grad: Annotated[float | None, Range()] = None
     grad_accum_steps: Annotated[int | None, Range(1)] = None
     ema: Annotated[float | None, Range(0, 1, below=True)] = None
-    resize: Annotated[Literal["stretch", "crop", "letterbox"] | None, Heading("Images")] = None
+    resize: Annotated[Literal["stretch", "crop", "letterbox", "rect"] | None, Heading("Images")] = None
     tile_size: Annotated[int | None, Range()] = None
     hflip: Literal["yes", "no", "auto"] | None = None
     sampler: Literal["random", "balanced"] | None = None

@@ -26,9 +26,9 @@ from sightline.core.model_config import ModelConfig
 from sightline.core.run import Run
 from sightline.core.run_record import DataRecord, RunRecord
 from sightline.data.inputs import input_kind
-from sightline.data.loading.loader import Augment, Loader
+from sightline.data.loading.loader import Augment
 from sightline.data.loading.preprocess import resize_targets
-from sightline.data.loading.tiles import TileMergingLoader, batches
+from sightline.data.loading.tiles import AnyLoader, batches
 from sightline.devices import Devices
 from sightline.evaluation.frozen_features import Frozen
 from sightline.evaluation.run_data import absolute_arguments
@@ -36,6 +36,7 @@ from sightline.inference import threads
 from sightline.inference.predict_batches import Predicted, predict
 from sightline.models.surgery import layer_widths
 from sightline.models.weights import embedded, load
+from sightline.ops.resize_shape import fixed
 from sightline.training import auto_batch_size, pruned_run, teacher_run
 from sightline.training.callbacks.base import Callback
 from sightline.training.callbacks.early_stop import EarlyStop
@@ -99,7 +100,7 @@ def _begin(model: Model, plan: Plan, source: Path) -> None:
 
 def loader(
     plan: Plan, dataset: Dataset, devices: Devices, *, train: bool = False, mix: bool = True
-) -> Loader | TileMergingLoader:
+) -> AnyLoader:
     """Data loader with the plan's preprocessing; for training augmented, and mixed if `mix`."""
     recipe = plan.recipe
     return batches(
@@ -193,9 +194,7 @@ def fit(
     return model, trainer.train(job).elapsed
 
 
-def validation(
-    model: Model, val: Loader | TileMergingLoader, plan: Plan, devices: Devices
-) -> dict[str, float]:
+def validation(model: Model, val: AnyLoader, plan: Plan, devices: Devices) -> dict[str, float]:
     """Loss, if there is one, and main score on validation; "val_score" is turned so that higher is better."""
     prediction = predict(model, val, devices)
     main = plan.task.card.primary_metric
@@ -235,7 +234,7 @@ def frozen_for(plan: Plan, devices: Devices, failed: list[str]) -> Frozen | None
         return None
     side = tuned_side(plan.scan)
     channels = 1 if (plan.scan.channels == 1).all() else 3
-    return Frozen((side, side), channels, plan.settings["resize"], devices.device)
+    return Frozen((side, side), channels, fixed(plan.settings["resize"]), devices.device)
 
 
 def _callbacks(plan: Plan, run: Run, devices: Devices) -> list[Callback]:
@@ -261,7 +260,7 @@ def with_auto_batch_size(plan: Plan, devices: Devices) -> Plan:
     def targets(n: int) -> Any:
         settings = plan.settings
         return resize_targets(
-            train.targets[torch.arange(n) % len(train)], tuple(settings["size"]), settings["resize"]
+            train.targets[torch.arange(n) % len(train)], tuple(settings["size"]), fixed(settings["resize"])
         )[0]
 
     model: Model = plan.method.MODEL(plan.settings).to(device)

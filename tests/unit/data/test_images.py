@@ -27,9 +27,9 @@ from sightline.data.io import levels
 from sightline.data.io.encode import encode_jpeg, encode_png
 from sightline.data.io.images import decode, probe
 from sightline.data.io.pixels import Arrays, Files, read_image
-from sightline.data.loading.preprocess import input_affine, resize_to_input
+from sightline.data.loading.preprocess import input_affine, input_shapes, resize_to_input
 from sightline.errors import UnreadableImage
-from sightline.ops.resize_shape import jpeg_draft_scale, resized_shape
+from sightline.ops.resize_shape import RECT_MULTIPLE, input_shape, jpeg_draft_scale, resized_shape
 
 RNG = np.random.default_rng(0)
 BLOCKS = np.kron(RNG.integers(0, 255, (6, 8, 3)), np.ones((8, 8, 1))).astype(np.uint8)
@@ -314,7 +314,7 @@ def test_jpegs_are_decoded_small_but_never_too_small() -> None:
 @given(
     stored=st.tuples(st.integers(1, 900), st.integers(1, 900)),
     size=st.tuples(st.integers(1, 300), st.integers(1, 300)),
-    resize=st.sampled_from(["stretch", "crop", "letterbox"]),
+    resize=st.sampled_from(["stretch", "crop", "letterbox", "rect"]),
 )
 def test_a_jpeg_decoded_small_lies_where_a_whole_one_would(
     stored: tuple[int, int], size: tuple[int, int], resize: Any
@@ -323,6 +323,7 @@ def test_a_jpeg_decoded_small_lies_where_a_whole_one_would(
     by = jpeg_draft_scale(stored, size, resize)
     less = -(-stored[0] // by), -(-stored[1] // by)
     assert resized_shape(less, size, resize) == resized_shape(stored, size, resize)
+    assert input_shape(less, size, resize) == input_shape(stored, size, resize)
     inner, _ = resized_shape(stored, size, resize)
     assert by == 1 or (less[0] >= inner[0] and less[1] >= inner[1])
     if resize == "stretch" and stored[0] >= 2 * size[0] and stored[1] >= 2 * size[1]:
@@ -333,7 +334,7 @@ def test_a_jpeg_decoded_small_lies_where_a_whole_one_would(
 @given(
     size=st.tuples(st.integers(1, 60), st.integers(1, 60)),
     want=st.tuples(st.integers(1, 60), st.integers(1, 60)),
-    resize=st.sampled_from(["stretch", "crop", "letterbox"]),
+    resize=st.sampled_from(["stretch", "crop", "letterbox", "rect"]),
     channels=st.sampled_from([1, 3]),
     stored_channels=st.sampled_from([1, 3]),
 )
@@ -342,10 +343,33 @@ def test_views_have_the_size_asked_for_and_stay_in_range(
 ) -> None:
     image = np.full((*size, stored_channels), 200, np.uint8)
     out = resize_to_input(image, want, resize, channels)
-    assert out.shape == (*want, channels)
+    assert out.shape == (*input_shape(size, want, resize), channels)
     assert out.dtype == np.uint8
     assert out.flags["C_CONTIGUOUS"]
-    assert set(np.unique(out)) <= ({200, 114} if resize == "letterbox" else {200})
+    assert set(np.unique(out)) <= ({200, 114} if resize in ("letterbox", "rect") else {200})
+
+
+@given(
+    stored=st.tuples(st.integers(1, 3000), st.integers(1, 3000)),
+    size=st.tuples(st.integers(1, 20), st.integers(1, 20)),
+)
+def test_a_rect_is_the_smallest_that_holds_the_image_at_the_long_side(
+    stored: tuple[int, int], size: tuple[int, int]
+) -> None:
+    height, width = size[0] * RECT_MULTIPLE, size[1] * RECT_MULTIPLE
+    shape, (inner, offset) = (f(stored, (height, width), "rect") for f in (input_shape, resized_shape))
+    long = max(height, width)
+    assert max(shape) == max(inner) == long
+    assert all(side % RECT_MULTIPLE == 0 for side in shape)
+    for side, scaled, first, image in zip(shape, inner, offset, stored, strict=True):
+        exact = long * image / max(stored)
+        assert side - RECT_MULTIPLE < exact <= side
+        assert abs(scaled - exact) <= 1
+        assert first == (side - scaled) // 2
+    assert input_shape(stored, shape, "rect") == shape, "of its own rectangle it is the same"
+    affine = input_affine(torch.tensor([stored]), (height, width), "rect")[0]
+    assert affine[:, 2].tolist() == [offset[1], offset[0]]
+    assert input_shapes(torch.tensor([stored]), (height, width), "rect").tolist() == [list(shape)]
 
 
 def test_an_image_of_the_right_size_is_unchanged() -> None:

@@ -37,7 +37,7 @@ SETTINGS: dict[str, Any] = {
 STORED = [(48, 64), (100, 150), (31, 200), (480, 20)]
 cases = st.tuples(
     st.integers(0, 2**32 - 1),
-    st.sampled_from(["stretch", "crop", "letterbox"]),
+    st.sampled_from(["stretch", "crop", "letterbox", "rect"]),
     st.sampled_from([0.3, 0.7, 1.0]),
 )
 
@@ -160,7 +160,7 @@ def test_masks_over_boxes_are_those_of_the_toolkit(case: tuple[int, str, float])
         assert first.codes() == presenters.rle_codes(theirs)
 
 
-@pytest.mark.parametrize("resize", ["stretch", "crop", "letterbox"])
+@pytest.mark.parametrize("resize", ["stretch", "crop", "letterbox", "rect"])
 def test_class_maps_are_those_of_the_toolkit(resize: str) -> None:
     maps = np.random.default_rng(1).integers(0, 3, (len(STORED), *SIZE), dtype=np.uint8)
     mine = read("masks", {"classes": maps}, {**SETTINGS, "resize": resize}, STORED)

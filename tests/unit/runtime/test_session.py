@@ -98,7 +98,7 @@ def modes() -> dict[str, tuple[Image.Image, dict[str, Any]]]:
 
 
 @pytest.mark.parametrize("name", modes())
-@pytest.mark.parametrize("resize", ["stretch", "crop", "letterbox"])
+@pytest.mark.parametrize("resize", ["stretch", "crop", "letterbox", "rect"])
 def test_images_are_seen_as_by_the_toolkit(name: str, resize: Any, tmp_path: Path) -> None:
     session = Session(exported.write(tmp_path / "m.onnx", "label", resize=resize), threads=1)
     image, options = modes()[name]

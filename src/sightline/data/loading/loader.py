@@ -27,6 +27,7 @@ from sightline.data.io.cache import DiskCache, MemoryCache, cache_folder, on_dis
 from sightline.data.io.items import paths_of
 from sightline.data.io.pixels import Arrays
 from sightline.data.loading.preprocess import resize_targets
+from sightline.data.loading.rect import cropped, grouped
 from sightline.errors import UsageError
 from sightline.ops.resize_shape import ResizeMode
 
@@ -64,6 +65,9 @@ class Loader:
         world: Processes that share each batch. In evaluation each takes a run of neighbouring items, so
             that the shares in order of rank are the data set.
         drop_last: Leave out the last training batch if it is not full, unless it is the only one.
+        rects: (N, 2) height and width of each item's own rectangle (`resize_shape.input_shape`), at most
+            `size`, with letterbox. In training, items of one rectangle are batched as far as they fill
+            batches, and a batch has the smallest rectangle that holds those of its items.
 
     Raises:
         UsageError: If an option cannot be right.
@@ -89,6 +93,7 @@ class Loader:
         rank: int = 0,
         world: int = 1,
         drop_last: bool = False,
+        rects: np.ndarray | None = None,
     ) -> None:
         if batch_size < world or workers < 0:
             raise UsageError(
@@ -102,6 +107,7 @@ class Loader:
         self._batch_size, self._train, self._seed, self._workers = batch_size, train, seed % 2**64, workers
         self._rank, self._world, self._drop_last = rank, world, drop_last
         self._augment = augment if train else None
+        self._rects = rects if train else None
         self._weights = weights
         if train and sampler == "balanced" and weights is None:
             self._weights = _balance(dataset)
@@ -170,9 +176,8 @@ class Loader:
         if not self._train:
             return np.arange(self._rank * n // self._world, (self._rank + 1) * n // self._world)
         rng = np.random.default_rng([self._seed, epoch])
-        if self._weights is None:
-            return rng.permutation(n)
-        return _draw(self._weights, n, rng)
+        order = rng.permutation(n) if self._weights is None else _draw(self._weights, n, rng)
+        return order if self._rects is None else grouped(order, self._rects, self._batch_size, rng)
 
     def _batch(self, order: np.ndarray, epoch: int, number: int, augment: Augment | None) -> Batch:
         """One batch of an epoch, this process's share of it."""
@@ -180,11 +185,16 @@ class Loader:
         if self._train and self._world > 1:
             # Equal shares, or gradients would be weighted wrongly: the first items fill up the last batch.
             short = -len(where) % self._world
-            where = np.concatenate([where, np.resize(order, short)])[self._rank :: self._world]
-        inputs = self._kind.tensors(self._pixels(where))
-        targets, *places = resize_targets(
-            self._dataset.targets[torch.from_numpy(where)], self._size, self._resize
-        )
+            where = np.concatenate([where, np.resize(order, short)])
+        size = self._size if self._rects is None else tuple(self._rects[where].max(0).tolist())
+        if self._train:
+            where = where[self._rank :: self._world]
+        targets = self._dataset.targets[torch.from_numpy(where)]
+        views = self._pixels(where)
+        if size != self._size:
+            views = cropped(views, targets.sizes.tolist(), (size[0], size[1]))
+        inputs = self._kind.tensors(views)
+        targets, *places = resize_targets(targets, size, self._resize)
         batch = Batch(inputs, targets, [self._dataset.ids[i] for i in where], *places)
         if augment is None:
             return batch

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from sightline.core.targets.base import Targets
-from sightline.ops.resize_shape import ResizeMode, resized_shape
+from sightline.ops.resize_shape import RECT_MULTIPLE, ResizeMode, input_shape, resized_shape
 
 PAD_GRAY = 114
 
@@ -25,7 +25,8 @@ def resize_to_input(
         image: (H, W, C) uint8, C is 3 or 1; or float32 in [0, 1] of any C.
         size: (height, width) wanted, or None for as it is.
         resize: stretch scales each side by itself; crop scales the short side and cuts the middle out;
-            letterbox scales the long side and fills up with gray 114.
+            letterbox scales the long side and fills up with gray 114; rect does so in the image's own
+            rectangle (`resize_shape.input_shape`).
         channels: 3, or 1 (grey by ITU-R 601); of float32 those that there are.
 
     Returns:
@@ -33,8 +34,9 @@ def resize_to_input(
     """
     if image.shape[2] == 3 and channels == 1 and image.dtype == np.uint8:
         image = _gray(image)
-    if size is not None and image.shape[:2] != tuple(size):
-        image = _RESIZERS[resize](image, size)
+    stored = image.shape[0], image.shape[1]
+    if size is not None and stored != (shape := input_shape(stored, (size[0], size[1]), resize)):
+        image = _RESIZERS[resize](image, shape)
     if image.shape[2] == 1 and channels == 3:
         image = np.repeat(image, 3, axis=2)
     return image
@@ -68,7 +70,7 @@ def _padded(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return out
 
 
-_RESIZERS = {"stretch": _resized, "crop": _cropped, "letterbox": _padded}
+_RESIZERS = {"stretch": _resized, "crop": _cropped, "letterbox": _padded, "rect": _padded}
 
 
 def resize_targets(
@@ -84,7 +86,15 @@ def resize_targets(
         return targets, None, None
     stored = targets.sizes
     affine = input_affine(stored, size, resize)
-    return targets.warp(affine, torch.tensor(size).expand_as(stored)), affine, stored
+    return targets.warp(affine, input_shapes(stored, size, resize)), affine, stored
+
+
+def input_shapes(stored: Tensor, size: tuple[int, ...], resize: ResizeMode) -> Tensor:
+    """(B, d) int64 sizes of the inputs that items of (B, d) sizes become; see `resize_shape.input_shape`."""
+    if resize != "rect":
+        return torch.tensor(size).expand_as(stored)
+    block = stored.amax(1, keepdim=True) * RECT_MULTIPLE
+    return -(-max(size) * stored // block) * RECT_MULTIPLE
 
 
 def input_affine(stored: Tensor, size: tuple[int, ...], resize: ResizeMode = "stretch") -> Tensor:
@@ -98,15 +108,15 @@ def input_affine(stored: Tensor, size: tuple[int, ...], resize: ResizeMode = "st
     Returns:
         (B, d, d + 1) float64 affine maps from pixel coordinates (x, y[, z]) of the item to those of the view.
     """
-    wanted, shape = torch.tensor(size, dtype=torch.float64), stored.double()
+    wanted, shape = input_shapes(stored, size, resize).double(), stored.double()
     if resize == "stretch":
-        inner = wanted.expand_as(shape)
+        inner = wanted
     else:
         ratio = wanted / shape
         scale = (ratio.amax(1) if resize == "crop" else ratio.amin(1))[:, None]
         inner = (shape * scale).round()
         inner = torch.maximum(inner, wanted) if resize == "crop" else inner.clamp(min=1).minimum(wanted)
-    shift = ((wanted - inner) / 2).floor() if resize == "letterbox" else -((inner - wanted) / 2).floor()
+    shift = -((inner - wanted) / 2).floor() if resize == "crop" else ((wanted - inner) / 2).floor()
     affine = torch.zeros(len(stored), len(size), len(size) + 1, dtype=torch.float64)
     affine.diagonal(dim1=1, dim2=2).copy_((inner / shape).flip(1))
     affine[:, :, -1] = shift.flip(1)

@@ -19,7 +19,10 @@ from sightline.core.targets.base import Targets
 from sightline.data.io.pixels import windows
 from sightline.data.io.regions import Windows
 from sightline.data.loading.loader import Loader
+from sightline.data.loading.preprocess import input_shapes
+from sightline.data.loading.rect_loader import RectLoader
 from sightline.ops import tiling
+from sightline.ops.resize_shape import fixed
 
 MIN_VISIBLE_SHARE = 0.2
 """Share of an object that must lie in a tile to be looked for there."""
@@ -82,24 +85,31 @@ def tile_dataset(dataset: Dataset, side: int) -> tuple[Dataset, Tiles]:
     return tiles_dataset, tiles
 
 
-def batches(
-    dataset: Dataset, settings: Mapping[str, Any], *, least: int = 0, **options: Any
-) -> Loader | TileMergingLoader:
+def batches(dataset: Dataset, settings: Mapping[str, Any], *, least: int = 0, **options: Any) -> AnyLoader:
     """Data loader with the preprocessing of a model's settings: whole images, or tiles.
+
+    With rect, images of equal rectangles are batched. If those of all images are equal, it is letterbox.
 
     Args:
         dataset: The images.
-        settings: Of the model: size, fit, channels, and perhaps tile.
+        settings: Of the model: size, resize, channels, and perhaps tile_size.
         least: Smallest last batch of training that is kept.
         options: See `Loader`.
     """
     parts, tiles = dataset, None
     if settings.get("tile_size"):
         parts, tiles = tile_dataset(dataset, settings["tile_size"])
-    options |= {"resize": settings["resize"], "spec": InputSpec.of(settings)}
+    spec, train = InputSpec.of(settings), bool(options.get("train"))
+    if settings["resize"] == "rect":
+        shapes = input_shapes(dataset.targets.sizes, spec.spatial_shape, "rect")
+        equal = bool((shapes == shapes[:1]).all())
+        if not equal and not train:
+            return RectLoader(dataset, spec, **options)
+        spec = replace(spec, spatial_shape=tuple(shapes.amax(0).tolist()))
+        options |= {} if equal else {"rects": shapes.numpy()}
+    options |= {"resize": fixed(settings["resize"]), "spec": spec}
     lone = 0 < len(parts) % options["batch_size"] < least < len(parts)
-    train = bool(options.get("train"))
-    loader = Loader(parts, size=tuple(settings["size"]), drop_last=train and lone, **options)
+    loader = Loader(parts, size=spec.spatial_shape, drop_last=train and lone, **options)
     return loader if tiles is None or train else TileMergingLoader(dataset, tiles, loader)
 
 
@@ -123,6 +133,9 @@ class TileMergingLoader:
     def whole(self, prediction: Targets) -> Any:
         """Merge predictions for all tiles to predictions for the images."""
         return self._tiles.join(prediction)
+
+
+AnyLoader = Loader | TileMergingLoader | RectLoader
 
 
 class _Parts:

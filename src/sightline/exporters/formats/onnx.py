@@ -25,6 +25,7 @@ CARD = ExportCard(
     extra="onnx",
     precisions=("fp32", "int8", "int8-dynamic", "fp16"),
     includes=("postprocess", "none", "nms", "preprocess"),
+    any_sides=True,
 )
 LARGEST = 2**31 - 2**20
 """Bytes that one file can hold (protobuf)."""

@@ -22,6 +22,7 @@ CARD = ExportCard(
     extra="openvino",
     precisions=("fp32", "int8", "fp16"),
     includes=("postprocess", "none", "nms"),
+    any_sides=True,
 )
 
 

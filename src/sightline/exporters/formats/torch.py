@@ -19,6 +19,7 @@ CARD = ExportCard(
     name="torch",
     summary="torch.export's package (.pt2), for PyTorch in Python and C++; no TorchScript",
     ending=".pt2",
+    any_sides=True,
 )
 
 

@@ -135,6 +135,12 @@ def elsewhere(name: str) -> str:
     return "" if config is None or config.hf_hub_id else str(config.url or "")
 
 
+def any_sides(name: str) -> bool:
+    """Whether it is built without the size of its images."""
+    config = timm.get_pretrained_cfg(name)
+    return config is None or not config.fixed_input_size
+
+
 def facts(name: str) -> tuple[str, str]:
     """Tag and license of the default weights of a network; "" where timm does not say."""
     config = timm.get_pretrained_cfg(name)

@@ -94,6 +94,7 @@ def card(scale: Scale, parameters: int, paper: str = PAPER) -> ModelCard:
         parameters=parameters,
         counted=COUNTED,
         stride=32,
+        any_sides=True,
         defaults=DEFAULTS,
         tuned_backbone=embedded.DEFAULT,
         tuned_defaults=TUNED,

@@ -19,6 +19,7 @@ CARD = ModelCard(
     parameters=32_297_365,
     counted="resnet50, 80 classes",
     stride=32,
+    any_sides=True,
     defaults={"batch_size": 8, "optimizer": "sgd", "lr": 0.005, "weight_decay": 1e-4},
 )
 

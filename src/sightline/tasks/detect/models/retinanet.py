@@ -19,6 +19,7 @@ CARD = ModelCard(
     parameters=37_970_740,
     counted="resnet50, 80 classes",
     stride=32,
+    any_sides=True,
     defaults={"batch_size": 8, "optimizer": "adamw", "lr": 1e-4, "weight_decay": 0.05},
 )
 

@@ -15,6 +15,7 @@ CARD = ModelCard(
     parameters=20_184_464,
     counted="r18, 80 classes",
     stride=32,
+    any_sides=True,
     defaults={"batch_size": 8, "lr": 1e-4, "weight_decay": 1e-4, "clip_grad": 0.1},
 )
 

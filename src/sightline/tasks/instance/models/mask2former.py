@@ -33,6 +33,7 @@ CARD = ModelCard(
     parameters=47_421_643,
     counted="swin-t, 80 classes",
     stride=32,
+    any_sides=True,
     defaults={"batch_size": 8, "lr": 1e-4, "weight_decay": 0.05, "clip_grad": 0.01},
 )
 

@@ -56,6 +56,7 @@ CARD = ModelCard(
     parameters=46_305_589,
     counted="resnet50, 80 classes",
     stride=32,
+    any_sides=True,
     defaults={"batch_size": 8, "optimizer": "sgd", "lr": 0.01, "weight_decay": 1e-4},
 )
 

@@ -34,6 +34,7 @@ CARD = ModelCard(
     parameters=584_757,
     counted="own backbone, 21 classes",
     stride=32,
+    any_sides=True,
     defaults={"batch_size": 8, "lr": 1e-3, "clip_grad": 1.0},
 )
 

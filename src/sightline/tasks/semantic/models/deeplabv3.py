@@ -18,6 +18,7 @@ CARD = ModelCard(
     parameters=42_004_074,
     counted="resnet50, 21 classes",
     stride=32,
+    any_sides=True,
     defaults=DEFAULTS,
 )
 

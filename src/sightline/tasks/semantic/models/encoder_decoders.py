@@ -35,6 +35,7 @@ def _decoder(
             parameters=parameters,
             counted=_smp.COUNTED,
             stride=32,
+            any_sides=True,
             defaults=_smp.DEFAULTS,
             tuned_backbone=embedded.DEFAULT,
             tuned_defaults=_smp.TUNED,

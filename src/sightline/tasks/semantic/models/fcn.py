@@ -22,6 +22,7 @@ CARD = ModelCard(
     parameters=35_322_218,
     counted="resnet50, 21 classes",
     stride=32,
+    any_sides=True,
     defaults=DEFAULTS,
 )
 

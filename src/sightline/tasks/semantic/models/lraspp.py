@@ -17,6 +17,7 @@ CARD = ModelCard(
     parameters=3_221_538,
     counted="mobilenet, 21 classes",
     stride=32,
+    any_sides=True,
     defaults=DEFAULTS,
 )
 

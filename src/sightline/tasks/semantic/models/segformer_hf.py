@@ -21,6 +21,7 @@ CARD = ModelCard(
     parameters=3_719_541,
     counted="b0, 21 classes",
     stride=32,
+    any_sides=True,
     defaults={"batch_size": 8, "lr": 2e-4, "weight_decay": 0.01},
 )
 

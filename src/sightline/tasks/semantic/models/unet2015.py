@@ -36,6 +36,7 @@ CARD = ModelCard(
     parameters=31_033_045,
     counted="same, 21 classes",
     stride=16,
+    any_sides=True,
     defaults={"batch_size": 8, "lr": 3e-4},
 )
 
