@@ -14,7 +14,7 @@ from sightline.core.dataset import Dataset
 from sightline.core.report import Finding, Results
 from sightline.core.run import Run, scoreboard
 from sightline.data.check import look
-from sightline.data.io.pixels import finder
+from sightline.data.inputs import finder
 from sightline.data.open import open_data
 from sightline.data.split import read_splits, splits_from_json
 from sightline.errors import DataError, UsageError

@@ -145,7 +145,7 @@ def shown_in_words(spec: InputSpec) -> list[str]:
         return [f"Reports and drawings show each {input_kind(spec.kind).item} as a square of its numbers."]
     parts = []
     if spec.kind != IMAGE:
-        parts.append("by four of their planes, two by two")
+        parts.append(input_kind(spec.kind).shown_as)
     if spec.channels not in (1, 3):
         parts.append("by bands 1, 2 and 3" if spec.channels > 3 else "by the first band")
     if spec.dtype != "uint8":

@@ -14,7 +14,7 @@ from sightline.console import say
 from sightline.core.report import Results, Table
 from sightline.core.run import Run, scoreboard
 from sightline.data.checks.duplicates import group_duplicates
-from sightline.data.io.pixels import finder
+from sightline.data.inputs import finder
 from sightline.data.split import SPLITS_FILE, folds, split
 from sightline.errors import UsageError
 from sightline.evaluation import conclusions, scoring

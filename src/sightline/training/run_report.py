@@ -23,8 +23,7 @@ from sightline.core.report import (
     Table,
 )
 from sightline.core.run import Run, scoreboard
-from sightline.data.inputs import input_kind, view_item
-from sightline.data.io.pixels import finder
+from sightline.data.inputs import finder, input_kind, view_item
 from sightline.evaluation import conclusions
 from sightline.evaluation.attempt import attempt
 from sightline.report import page

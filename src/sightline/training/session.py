@@ -18,7 +18,7 @@ from sightline.core.run import Run
 from sightline.data.split import SPLITS_FILE, read_splits, splits_from_json, splits_to_json
 from sightline.devices import Devices
 from sightline.errors import DataError, Interrupted, SightlineError, UsageError
-from sightline.evaluation import baselines, conclusions, cost, scoring, test_ledger
+from sightline.evaluation import baselines, conclusions, cost, order, scoring, test_ledger
 from sightline.evaluation.attempt import attempt, exhibits
 from sightline.evaluation.frozen_features import Frozen
 from sightline.training import first_step, run_report, seen_images, teacher_run
@@ -28,6 +28,7 @@ from sightline.training.resumed_arguments import Resumed, same_data
 from sightline.training.runner import (
     fit,
     frozen_for,
+    loader,
     model_config,
     predict_part,
     run_record,
@@ -117,6 +118,7 @@ def _tested(plan: Plan, run: Run, model: Model, devices: Devices, elapsed: float
     test = plan.part("test")
     looks = test_ledger.record_test_access(run, test, "train") if devices.first else 0
     prediction = predict_part(model, plan, test, devices)
+    reordered = order.predict_reordered(model, loader(plan, test, devices), list(test.ids), devices)
     if not devices.first:
         return Results(plan.task.card.name, "", "test", 0, {})
     prediction = prediction.in_order(test.ids)
@@ -153,6 +155,7 @@ def _tested(plan: Plan, run: Run, model: Model, devices: Devices, elapsed: float
         "test_access_count": looks,
         "cost": cost.measure_cost(model, plan.settings, run, elapsed),
     }
+    order.add_to(results, plan.task, prediction, reordered, groups)
     results.metadata |= {k: v for k, v in model.settings.items() if k in ("temperature", "calibration")}
     if "calibration" in model.settings:
         results.conclusions.append(f"Confidence: {model.settings['calibration']}")

@@ -14,8 +14,10 @@ import sightline as sl
 from sightline.core.sample import Batch
 from sightline.core.targets.label import ClassLabels
 from sightline.data.transforms.time_crop import time_crop
-from sightline.tasks import task_type
+from sightline.tasks import TASKS, task_type
 from sightline.tasks.action.baselines import motion_energy, time_profile
+from sightline.testing import toy_plan
+from sightline.training.runner import build_model
 
 
 def growing(n: int, seed: int, side: int = 16) -> tuple[np.ndarray, np.ndarray]:
@@ -67,6 +69,44 @@ def test_a_clip_played_backwards_is_the_other_class(run: Path, data: Path, tmp_p
     assert results.scores["balanced accuracy"].value >= 0.9
     summary = sl.predict(run, [str(data / "grow")], out=tmp_path / "it.csv", device="cpu")
     assert (summary.total, len(summary.errors)) == (36, 0)
+
+
+def test_the_report_says_what_reversed_and_shuffled_clips_are_called(run: Path) -> None:
+    results = json.loads((run / "results.json").read_text())
+    orders, score = results["metadata"]["orders"], results["scores"]["balanced accuracy"]["value"]
+    assert orders["reversed"] <= 0.2
+    assert orders["shuffled"] <= score
+    assert any("the order of frames" in sentence for sentence in results["conclusions"])
+    page = (run / "report.html").read_text()
+    assert "reversed, mostly called" in page
+    assert "Scores by group" in page
+    assert "Picture that cannot be shown" not in page
+    assert "Image that cannot be shown" not in page
+
+
+@pytest.mark.parametrize("model", TASKS.load("action").MODELS.names())
+def test_each_model_takes_clips_of_any_length_and_size(model: str, tmp_path: Path) -> None:
+    plan = toy_plan("action", n=4, model=model)
+    network = build_model(plan).eval()
+    clip = torch.randint(0, 256, (2, 1, 5, 16, 16), dtype=torch.uint8)
+    with torch.no_grad():
+        forth, back = network(clip)["logits"], network(clip.flip(2))["logits"]
+    assert forth.shape == (2, 2)
+    same = bool(torch.allclose(forth, back, atol=1e-5))
+    assert same == (model == "frame-average")
+    settings = {**network.settings, "size": [200, 140]}
+    large = type(network)(settings).eval()
+    with torch.no_grad():
+        assert large(torch.zeros(1, 1, 3, 200, 140, dtype=torch.uint8))["logits"].shape == (1, 2)
+
+
+def test_a_backbone_by_name_sees_the_frames() -> None:
+    plan = toy_plan("action", n=4, model="gru", options={"backbone": "cnn-tiny"})
+    network = build_model(plan)
+    assert plan.settings["backbone"] == "cnn-tiny"
+    clip = torch.randint(0, 256, (2, 1, 4, 16, 16), dtype=torch.uint8)
+    assert network(clip)["logits"].shape == (2, 2)
+    assert network.backbone() is not None
 
 
 def test_features_of_baselines_see_motion_and_time() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sightline.core.folder import Folder
 from sightline.core.sample import IMAGE
-from sightline.data.inputs._kind import COVER_PLANES, cover, displayed
+from sightline.data.inputs._kind import displayed
 from sightline.data.io.clips import ClipFiles
 from sightline.data.io.items import ItemFiles, scaled_item
 from sightline.data.io.levels import Span
@@ -16,7 +17,7 @@ from sightline.data.io.pixels import read_image
 from sightline.errors import UnreadableImage, UsageError
 
 if TYPE_CHECKING:
-    from sightline.core.dataset import Pixels
+    from sightline.core.dataset import Dataset, Pixels
     from sightline.core.inputs import InputSpec
     from sightline.data.inputs._kind import InputKind
     from sightline.ops.resize_shape import ResizeMode
@@ -58,10 +59,17 @@ def item_frames(pixels: Pixels, i: int, count: int | None) -> np.ndarray:
 def shown(pixels: Pixels, i: int) -> np.ndarray:
     """Item i for people, (H, W, 3 or 1) uint8: an image as it is, of a clip or volume four planes. Of values
     of more than 8 bits percentiles 2 to 98 of the first three bands are shown, or of the first."""
-    item, kind = item_frames(pixels, i, COVER_PLANES), getattr(pixels, "input", IMAGE)
+    kind = getattr(pixels, "input", IMAGE)
+    item = item_frames(pixels, i, input_kind(kind).shown_planes)
     if kind == IMAGE and item.dtype == np.uint8 and item.shape[2] in (1, 3):
         return item
-    return displayed(cover(input_kind(kind).planes(item)))
+    return displayed(input_kind(kind).as_image(item))
+
+
+def finder(dataset: Dataset) -> Callable[[str], np.ndarray]:
+    """A function from the id of an item to what people are shown of it; see `shown`."""
+    where = {item: i for i, item in enumerate(dataset.ids)}
+    return lambda item: shown(dataset.pixels, where[item])
 
 
 def item_source(files: Pixels, spec: InputSpec, span: Span | None) -> Pixels:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -62,6 +62,10 @@ class InputKind(ABC):
         inputs: Names of the tensors that a batch holds.
         item: What one of them is called, for people: "clip".
         fits: How an item may be brought to size.
+        shown_planes: Planes of an item that people are shown.
+        shown_as: How, in words.
+        orders: Other orders of the frames of an input (B, C, T, ...), by name: what the model says of them
+            tells whether the order matters to it.
         varies: Whether views differ in length along their first axis; `view_shape` is then the least.
         has_pixels: Whether an item is pixels, which checks of brightness, size and likeness can judge.
         idle: Settings of the recipe that mean nothing for such items, and are refused.
@@ -76,6 +80,9 @@ class InputKind(ABC):
     idle: ClassVar[tuple[str, ...]] = ("tile_size",)
     limits_side: ClassVar[bool] = True
     fits: ClassVar[tuple[str, ...]] = ("stretch", "crop", "letterbox")
+    shown_planes: ClassVar[int] = COVER_PLANES
+    shown_as: ClassVar[str] = "by four of their planes, two by two"
+    orders: ClassVar[Mapping[str, Callable[[Tensor], Tensor]]] = {}
 
     @abstractmethod
     def pixels(self, pixels: Pixels) -> Pixels:
@@ -115,6 +122,10 @@ class InputKind(ABC):
     @abstractmethod
     def planes(self, item: np.ndarray) -> np.ndarray:
         """(F, H, W, C): the images that an item is made of; what statistics and thumbnails are taken from."""
+
+    def as_image(self, item: np.ndarray) -> np.ndarray:
+        """(H, W, C) that people are shown of an item."""
+        return cover(self.planes(item))
 
     def stored_size(self, item: np.ndarray) -> tuple[int, ...]:
         """Size of a stored item along the axes of `InputSpec.spatial_shape`."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from sightline.core.dataset import Pixels
 from sightline.core.inputs import InputSpec
@@ -30,6 +32,12 @@ class ClipInput(InputKind):
 
     name: ClassVar[str] = "clip"
     item: ClassVar[str] = "clip"
+    shown_planes: ClassVar[int] = 6
+    shown_as: ClassVar[str] = "as strips of six frames"
+    orders: ClassVar[Mapping[str, Callable[[Tensor], Tensor]]] = {
+        "reversed": lambda clips: clips.flip(2),
+        "shuffled": lambda clips: clips[:, :, _shuffled(clips.shape[2])],
+    }
 
     def pixels(self, pixels: Pixels) -> Pixels:
         """One film, animation, array or folder of frames a clip."""
@@ -59,6 +67,11 @@ class ClipInput(InputKind):
         """The frames."""
         return item
 
+    def as_image(self, item: np.ndarray) -> np.ndarray:
+        """Frames that are evenly spread over the clip, side by side."""
+        where = np.linspace(0, len(item) - 1, min(self.shown_planes, len(item))).round().astype(int)
+        return np.concatenate(list(item[where]), axis=1)
+
     def augment(self, strength: str, flip: bool, spec: InputSpec) -> Step | None:
         """The standard augmentation of images, the same for all frames of a clip."""
         height, width = spec.spatial_shape
@@ -72,6 +85,11 @@ class ClipInput(InputKind):
             return changed.with_images(changed.images.reshape(shape))
 
         return on_all_frames
+
+
+def _shuffled(frames: int) -> Tensor:
+    """(T,) the same random order of frames each time."""
+    return torch.randperm(frames, generator=torch.Generator().manual_seed(0))
 
 
 INPUT = ClipInput()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from sightline.core.dataset import Dataset, Pixels
+from sightline.core.dataset import Pixels
 from sightline.data.io.file_types import open_file
 from sightline.data.io.images import decode
 from sightline.data.io.levels import Span
@@ -187,12 +187,6 @@ def read_image(
     """
     image = pixels.read(i, size, resize) if isinstance(pixels, Files | Pages) else pixels.read(i)
     return resize_to_input(image, size, resize, channels)
-
-
-def finder(dataset: Dataset) -> Callable[[str], np.ndarray]:
-    """A function from the id of an item to its image."""
-    where = {item: i for i, item in enumerate(dataset.ids)}
-    return lambda item: read_image(dataset.pixels, where[item])
 
 
 def windows(pixels: Pixels, i: int) -> Windows:

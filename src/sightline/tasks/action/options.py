@@ -14,7 +14,7 @@ class ActionOptions:
 
     Args:
         frames: Frames of a clip that the model sees, evenly spread in time.
-        backbone: Network that sees each frame, for frame-average, gru and lstm: own, a name, or auto.
+        backbone: Network that sees each frame, for frame-average, gru and lstm: own, or a name; auto is own.
         label_smoothing: Share of the target spread evenly over all classes, in [0, 1).
         class_weights: none, or balanced: a class counts in inverse proportion to its clips.
     """

@@ -14,8 +14,8 @@ CARD = ModelCard(
     name="c3d",
     summary="Small C3D: four 3x3x3 convolutions over time and space; uses the order of frames.",
     paper="Tran et al., Learning spatiotemporal features with 3D convolutional networks, ICCV 2015",
-    parameters=555_013,
-    counted="5 classes, 1x16x16x16",
+    parameters=555_109,
+    counted="5 classes, 1x8x16x16",
     defaults={"lr": 2e-3, "epochs": 30},
 )
 WIDTHS = (32, 64, 96, 128)
