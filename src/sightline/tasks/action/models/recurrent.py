@@ -14,7 +14,7 @@ WIDTH = 128
 
 
 class Recurrent(FrameModel):
-    """A recurrent network reads the features of the frames in order; the mean of its states is classified."""
+    """A recurrent network reads the features of the frames in order; its last state is classified."""
 
     cell: ClassVar[type[nn.GRU] | type[nn.LSTM]]
 
@@ -26,7 +26,7 @@ class Recurrent(FrameModel):
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """{"logits": (B, K)} for (B, C, T, H, W) clips."""
         states, _ = self.memory(self.frame_features(images))
-        return {"logits": self.head(states.mean(1))}
+        return {"logits": self.head(states[:, -1])}
 
 
 class Gru(Recurrent):
