@@ -120,7 +120,8 @@ class KeypointBuilder(InstanceBuilder):
         fix = "Nothing, if nothing is there; else label a point, or take the image out."
         self.note("objects-not-labeled", "warning", self._blank, what, fix)
         what = "points are marked as labeled, and have no coordinates; they are taken as not labeled"
-        self.note("keypoints-not-finite", "error", self._halves, what, "Write x and y, or visibility 0.")
+        fix = "Nothing, if this is how missing points are written (SLEAP does); else write x and y."
+        self.note("keypoints-not-finite", "warning", self._halves, what, fix)
         what = "points have negative coordinates, and are taken as not labeled"
         fix = "Nothing, if this is how missing points were written; else correct them."
         self.note("keypoints-negative", "info", self._negative, what, fix)

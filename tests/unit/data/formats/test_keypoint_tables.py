@@ -97,6 +97,14 @@ def test_one_row_for_each_point_of_numbered_frames(tmp_path: Path) -> None:
     assert rows(data) == [[[1, 2, 2], [3, 4, 2]], [[0, 0, 0], [9, 8, 2]], [[5, 6, 2], [0, 0, 0]]]
 
 
+def test_a_visible_point_without_coordinates_is_not_labeled_and_stops_nothing(tmp_path: Path) -> None:
+    head, names = "frame,track,node,x,y,visible\n", ("f_000.png", "f_001.png")
+    path = table(tmp_path, head + "0,1,head,3,4,1\n0,1,tail,,,1\n1,1,head,5,6,1\n1,1,tail,7,8,1\n", names)
+    data = open_data(path)
+    assert data.targets_as(Keypoints).visibility.tolist() == [[2, 0], [2, 2]]
+    assert problems(data)["keypoints-not-finite"].severity == "warning"
+
+
 def test_a_point_twice_needs_a_column_of_objects(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="track or instance"):
         open_data(table(tmp_path, "path,joint,x,y\na.png,head,1,2\na.png,head,3,4\n"))
