@@ -16,10 +16,11 @@ from sightline.data.io.file_types import ALL_EXTENSIONS, EXTENSIONS
 from sightline.data.io.images import size_of
 from sightline.data.io.label_maps import look
 from sightline.data.io.walk import files_in, walk
+from sightline.data.parsing.known_layouts import known_places
 from sightline.data.parsing.splits import SPLIT_WORDS, folders_in, is_there, name_of, split_folders, split_of
 from sightline.errors import UnreadableImage
 
-IMAGES = ("images", "image", "imgs", "img", "pictures", "img_dir")
+IMAGES = ("images", "image", "imgs", "img", "pictures", "images_png", "img_dir")
 MASKS = (
     "1st_manual", "manual", "masks", "mask", "masks_png", "labels", "label", "annotations", "annotation",
     "annot", "gt", "groundtruth", "ground_truth", "segmentations", "segmentation", "labels_png", "semantic",
@@ -98,7 +99,8 @@ def places(root: Path) -> tuple[list[MaskFolders], list[str]]:
             more, rest = _side_by_side(folder, split)
             side_by_side, aside = side_by_side + more, aside + (rest if more else [folder])
     if not side_by_side:
-        side_by_side, aside = _cityscapes(root), []
+        parts, aside = known_places(root)
+        side_by_side = [MaskFolders(*part) for part in parts]
     if not side_by_side:
         side_by_side = _flat(root)
         aside = [f for f, _ in split_folders(root) if f not in [p.images for p in side_by_side]]
@@ -202,17 +204,6 @@ def _inner(images: Path, masks: Path, split: str) -> list[MaskFolders]:
         if not split and part in within:
             places.append(MaskFolders(folder, within[part], part))
     return sorted(places, key=lambda p: SPLITS.index(p.split)) or [MaskFolders(images, masks, split)]
-
-
-def _cityscapes(root: Path) -> list[MaskFolders]:
-    """leftImg8bit/train/town/x_leftImg8bit.png and gtFine/train/town/x_gtFine_labelIds.png."""
-    places = []
-    for folder, split in split_folders(root / "leftImg8bit"):
-        masks = root / "gtFine" / folder.name
-        if masks.is_dir():
-            ends = "_leftImg8bit", "_gtFine_labelIds"
-            places.append(MaskFolders(folder, masks, split, ends))
-    return sorted(places, key=lambda p: SPLITS.index(p.split))
 
 
 def first_image(folder: Path) -> Path | None:
