@@ -79,6 +79,7 @@ class Dataset:
         columns: Further columns of the table that the data were read from, by name: (N,) text of each item.
         root: Folder or file it was read from; None for what lives in memory.
         outputs: Names of the numbers, for regression.
+        recast: What `Task.recast` did to make these items, JSON-able; it goes to `DataInfo.statistics`.
         read_findings: What could not be used or looks wrong; nothing is dropped without one of these.
         messages: What was recognised and why, for the user to read.
     """
@@ -96,6 +97,7 @@ class Dataset:
     columns: Mapping[str, np.ndarray] = field(default_factory=dict)
     root: Path | None = None
     outputs: tuple[str, ...] = ()
+    recast: Mapping[str, Any] = field(default_factory=dict)
     read_findings: tuple[Finding, ...] = ()
     messages: tuple[str, ...] = ()
 

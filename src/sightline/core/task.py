@@ -36,7 +36,8 @@ class DataInfo:
         multilabel: Whether an image may have several labels.
         class_counts: Training images, or objects in them, of each class (empty without classes).
         output_stats: Per output (mean, std) of the training targets, for regression.
-        statistics: What else a kind of target says of them (`Targets.summary`), by name.
+        statistics: What else a kind of target says of them (`Targets.summary`), by name; and what
+            `Task.recast` did (`Dataset.recast`).
         input: Kind of input; see `core.inputs.InputSpec`.
         frames: Of a clip, else None.
         spacing: Millimeters between voxels, where it is known.
@@ -131,11 +132,21 @@ class Task(ABC):
         return []
 
     @staticmethod
-    def recast(dataset: Dataset) -> Dataset:
+    def recast(dataset: Dataset, settings: Mapping[str, Any]) -> Dataset:
         """The data in the sense of the task: with targets that it makes itself, labels in another sense, or
         other items for the model. Called once, after the data are read and checked and before they are split.
+
+        Args:
+            dataset: What was read.
+            settings: In training the options that were given, by name; else the settings of the model that
+                is scored on the data.
         """
+        del settings
         return dataset
+
+    def caveats(self) -> list[str]:
+        """Sentences without which the scores would be read wrongly; they stand among the conclusions."""
+        return []
 
     def augment(self, strength: str, standard: Augment | None, progress: float) -> Augment | None:
         """Augmentation of training batches, or None.

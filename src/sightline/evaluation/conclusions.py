@@ -39,6 +39,7 @@ def draw_conclusions(
     sentences = [f"{capitalized(main)} on {part}: {results.scores[main].text(card.percent)}."]
     if limit := metric.limit(target):
         sentences.append(f"{capitalized(main)} {limit}.")
+    sentences += task.caveats()
     for name, metrics in beside.items():
         pair = paired(metric, metric.stats, metrics[main].stats, groups=groups)
         d = pair.difference
@@ -82,6 +83,7 @@ def scores_without_leaks(
     """The main score without the test images that have a copy in another part of the split."""
     leaks = [f for f in findings if f.name.endswith("-across-splits") and f.items]
     leaked = {item for f in leaks for line in f.items for item in line.split(" = ")}
+    leaked |= {item for item in predictions.ids if item.rpartition("@")[0] in leaked}  # crops of an image
     return without(
         task, leaked, predictions, groups, "have a copy, or nearly one, in another part of the split"
     )

@@ -62,7 +62,7 @@ def open_own(run: Run, data: str | None = None) -> Dataset:
             pixel_range=run.record.model_config.pixel_range,
             data_dir=None if data_dir is None else Path(data_dir),
         )
-        return task_type(card.name).recast(dataset)
+        return recast(dataset, run)
     except DataError as error:
         if data is not None or Path(at).exists():
             raise
@@ -70,6 +70,14 @@ def open_own(run: Run, data: str | None = None) -> Dataset:
             f"The data of {run.path} are not at {at} any more, nor beside the run. Say where they are: "
             f"--data (export, benchmark), or `sightline evaluate {run.path} DATA`. ({error})"
         ) from error
+
+
+def recast(dataset: Dataset, run: Run) -> Dataset:
+    """The data as the task of a run sees them; see `Task.recast`. What it says of them is printed."""
+    changed = task_type(run.record.model_config.task).recast(dataset, run.record.model_config.to_json())
+    for message in changed.messages[len(dataset.messages) :]:
+        say(message)
+    return changed
 
 
 def _below(folder: Path, data: str) -> bool:

@@ -18,10 +18,10 @@ from sightline.data.inputs import finder
 from sightline.data.open import open_data
 from sightline.data.split import read_splits, splits_from_json
 from sightline.errors import DataError, UsageError
-from sightline.evaluation.run_data import as_trained, open_own, same_question
+from sightline.evaluation.run_data import as_trained, open_own, recast, same_question
 from sightline.report import page
 from sightline.report.page import Page, Section
-from sightline.tasks import TASKS, task_type
+from sightline.tasks import TASKS
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def open_for(
             exif=exif,
             data_dir=data_dir,
         )
-        return task_type(card.name).recast(dataset)
+        return recast(dataset, run)
     for name, value in (("format", format), ("target", target)):
         if value is not None:
             raise UsageError(f"--{name} says how other data are read. Name them: evaluate RUN DATA.")

@@ -30,7 +30,7 @@ from sightline.exporters import crash_check
 from sightline.exporters.formats import EXPORTERS
 from sightline.exporters.graph import FORMAT, Array, Graph, Include, Job, Runner, traced, with_fixed_sides
 from sightline.exporters.validation import BATCH, FLOAT, INTEGER, Gate, gate
-from sightline.inference.model_folder import restore
+from sightline.inference.model_folder import require_whole_images, restore
 from sightline.runtime.onnx_file import UNCHECKED
 from sightline.tasks import TASKS
 
@@ -158,6 +158,7 @@ def export_run(
     """
     wish.require_possible()
     model, task, _ = restore(run.path)
+    require_whole_images(model.settings, f"{run.path} cannot be exported")
     model.eval()
     dataset, lacking = _images(run, model.settings, data, accept)
     graph = _graph(model, wish)

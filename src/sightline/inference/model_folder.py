@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from sightline.core.model import Model
 from sightline.core.run_record import wrong_format
 from sightline.core.task import Task
-from sightline.errors import DataError
+from sightline.errors import DataError, UsageError
 from sightline.models.surgery import layer_widths
 from sightline.storage import read_tensors
 from sightline.tasks import load_method, task_from
@@ -35,6 +36,24 @@ def read_card(path: Path) -> tuple[Path, dict[str, Any]]:
     if trouble := wrong_format(card):
         raise DataError(f"{file}: {trouble}.")
     return folder, card
+
+
+def require_whole_images(settings: Mapping[str, Any], what: str) -> None:
+    """Refuse a model that is shown crops of objects where nobody knows their boxes.
+
+    Args:
+        settings: Of the model.
+        what: What is refused, as the sentence begins.
+
+    Raises:
+        UsageError: If it is such a model.
+    """
+    if settings.get("crop") == "box":
+        raise UsageError(
+            f"{what}: the model is shown one object at a time, cut out by its box, and this version takes no "
+            "boxes for new images. `sightline evaluate` scores it on annotated boxes. For images that show "
+            "one object each, train with --crop image."
+        )
 
 
 def restore(path: Path) -> tuple[Model, Task, dict[str, Any]]:

@@ -21,7 +21,7 @@ from sightline.data.loading.tiles import tile_windows
 from sightline.devices import Devices, pick
 from sightline.errors import UnreadableImage
 from sightline.inference.filters import OutputFilter, counted, filter_from_options, least_of
-from sightline.inference.model_folder import restore
+from sightline.inference.model_folder import require_whole_images, restore
 from sightline.inference.predict_batches import at_once
 from sightline.inference.presenters import kind_of
 from sightline.inference.sources import Answer, Input, Sources
@@ -39,6 +39,7 @@ class ModelPredictor:
 
     def __init__(self, path: Path, device: str) -> None:
         model, task, card = restore(path)
+        require_whole_images(card["model_config"], f"{path} cannot predict")
         self._hold(model, task, card["model_config"], device)
 
     @classmethod

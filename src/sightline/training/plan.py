@@ -374,6 +374,9 @@ def _info(dataset: Dataset, scan: Scan, spec: InputSpec) -> DataInfo:
     train = dataset.indices_of("train")
     mean, std = scan.mean_std(train, spec.channels)
     targets: Targets = dataset.targets[torch.from_numpy(train)]
+    summary = targets.summary(len(dataset.classes or ()))
+    if dataset.recast:
+        summary["statistics"] = {**summary.get("statistics", {}), **dataset.recast}
     return DataInfo(
         dataset.classes,
         dataset.outputs,
@@ -385,7 +388,7 @@ def _info(dataset: Dataset, scan: Scan, spec: InputSpec) -> DataInfo:
         input=spec.kind,
         frames=spec.frames,
         spacing=spec.spacing,
-        **targets.summary(len(dataset.classes or ())),
+        **summary,
     )
 
 

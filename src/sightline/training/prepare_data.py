@@ -55,7 +55,8 @@ def look_at(arguments: TrainArguments) -> PreparedData:
     measured, findings = look(dataset, arguments.exif)
     refuse(findings, arguments.accept, label_issues.names())
     dataset, measured, notes = _usable(dataset, measured)
-    recast = task_type(card.name).recast(dataset)
+    recast = task_type(card.name).recast(dataset, arguments.options)
+    notes += recast.messages[len(dataset.messages) :]
     if recast.pixels is not dataset.pixels:  # the task shows the model other items: they are measured too
         measured = scan(recast)
     return PreparedData(card, recast, measured, findings, why, notes)

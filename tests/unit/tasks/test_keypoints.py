@@ -146,8 +146,8 @@ def test_images_with_several_objects_are_refused_in_words() -> None:
     targets = data.targets_as(Keypoints)
     several = targets.reassign_images(torch.tensor([0, 0, 2]), targets.sizes)
     with pytest.raises(DataError, match=r"1 of 3 images hold several objects \(toy/000 has 2\)"):
-        KeypointTask.recast(replace(data, targets=several))
-    assert KeypointTask.recast(data) is data
+        KeypointTask.recast(replace(data, targets=several), {"crop": "image"})
+    assert KeypointTask.recast(data, {}) is data
 
 
 def test_a_reference_must_be_there() -> None:

@@ -16,10 +16,11 @@ from sightline.core.inputs import InputSpec
 from sightline.core.sample import Batch
 from sightline.core.targets._windows import Window
 from sightline.core.targets.base import Targets
+from sightline.data.io.levels import Span
 from sightline.data.io.pixels import windows
 from sightline.data.io.regions import Windows
 from sightline.data.loading.loader import Loader
-from sightline.data.loading.preprocess import input_shapes
+from sightline.data.loading.preprocess import PAD_GRAY, input_shapes
 from sightline.data.loading.rect_loader import RectLoader
 from sightline.ops import tiling
 from sightline.ops.resize_shape import fixed
@@ -79,7 +80,7 @@ def tile_dataset(dataset: Dataset, side: int) -> tuple[Dataset, Tiles]:
     owner = tiles.owner.numpy()
     names = [f"{dataset.ids[i]}@{x},{y}" for i, (x, y) in zip(owner, tiles.corner.tolist(), strict=True)]
     targets = dataset.targets[tiles.owner].warp(tiles.places(), tiles.sizes, MIN_VISIBLE_SHARE)
-    pixels = _Parts(dataset.pixels, tiles)
+    pixels = TilePixels(dataset.pixels, tiles)
     splits, further = dataset.splits[owner], dataset.of_items(owner)
     tiles_dataset = replace(dataset, ids=names, pixels=pixels, targets=targets, splits=splits, **further)
     return tiles_dataset, tiles
@@ -138,8 +139,13 @@ class TileMergingLoader:
 AnyLoader = Loader | TileMergingLoader | RectLoader
 
 
-class _Parts:
-    """Tiles as an image source. An image is decoded once for neighboring tiles."""
+class TilePixels:
+    """Tiles as an image source. An image is decoded once for neighboring tiles.
+
+    Args:
+        pixels: Source of the images.
+        tiles: Where the tiles lie. What of one lies outside of its image is gray 114; a part is inside.
+    """
 
     def __init__(self, pixels: Pixels, tiles: Tiles) -> None:
         self._pixels, self._tiles = pixels, tiles
@@ -160,13 +166,25 @@ class _Parts:
                 self._held[owner] = image
                 while len(self._held) > _OPEN_IMAGES:
                     self._held.pop(next(iter(self._held)))
-        return image.read(x, y, width, height)
+        (high, wide), left, top = image.size, max(x, 0), max(y, 0)
+        right, bottom = min(x + width, wide), min(y + height, high)
+        part = image.read(left, top, right - left, bottom - top)
+        if part.shape[:2] == (height, width):
+            return part
+        around = ((top - y, y + height - bottom), (left - x, x + width - right), (0, 0))
+        return np.pad(part, around, constant_values=PAD_GRAY)
 
-    def subset(self, indices: np.ndarray) -> _Parts:
+    @property
+    def span(self) -> Span | None:
+        """See `images.decode`."""
+        span: Span | None = getattr(self._pixels, "span", None)
+        return span
+
+    def subset(self, indices: np.ndarray) -> TilePixels:
         """Some of the tiles."""
         where = torch.from_numpy(np.asarray(indices, dtype=np.int64))
         parts = {k: getattr(self._tiles, k)[where] for k in ("owner", "corner", "sizes")}
-        return _Parts(self._pixels, replace(self._tiles, **parts))
+        return TilePixels(self._pixels, replace(self._tiles, **parts))
 
     def digest(self, i: int) -> str:
         """Digest of the image and the place in it."""

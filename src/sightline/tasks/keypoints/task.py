@@ -22,6 +22,7 @@ from sightline.metrics.point_error import MedianPointError, Nme, PointError, Poi
 from sightline.runtime.targets import records
 from sightline.tasks.keypoints import CARD
 from sightline.tasks.keypoints._figures import figures
+from sightline.tasks.keypoints._objects import ORACLE, one_item_each
 from sightline.tasks.keypoints.baselines import baselines
 from sightline.tasks.keypoints.options import KeypointOptions
 
@@ -31,7 +32,7 @@ LENGTHS = ("auto", "torso", "head", "box")
 
 
 class KeypointTask(Task):
-    """Keypoints of one object in each image."""
+    """Keypoints of one object in each image, or in each crop."""
 
     card = CARD
     Options: ClassVar[type] = KeypointOptions
@@ -55,22 +56,29 @@ class KeypointTask(Task):
         return tiny(CARD.target_type, n, 4 * size, seed)
 
     @staticmethod
-    def recast(dataset: Dataset) -> Dataset:
-        """The data as they are.
+    def recast(dataset: Dataset, settings: Mapping[str, Any]) -> Dataset:
+        """The data as they are, or one item for each object; see `KeypointOptions.crop`.
 
         Raises:
-            DataError: If an image has several objects.
+            DataError: If an image has several objects and is to be shown whole, or no object can be cut out.
         """
+        crop = settings.get("crop", "image" if "skeleton" in settings else "auto")  # older models have none
         targets = dataset.targets_as(Keypoints)
         several = (targets.counts > 1).nonzero().flatten().tolist()
+        if crop == "box" or (crop == "auto" and several):
+            return one_item_each(dataset)
         if several:
             raise DataError(
                 f"{dataset.name}: {len(several)} of {len(dataset)} images hold several objects "
-                f"({dataset.ids[several[0]]} has {int(targets.counts[several[0]])}). The models of this "
-                "version place the points of one object in each image. Cut the objects out (one image each), "
-                "or leave these images out."
+                f"({dataset.ids[several[0]]} has {int(targets.counts[several[0]])}), and a model of whole "
+                "images places the points of one object in each. Train with --crop box, which cuts each "
+                "object out by its box, or leave these images out."
             )
         return dataset
+
+    def caveats(self) -> list[str]:
+        """That the boxes are given, where the model is shown crops."""
+        return [ORACLE] if self.info.statistics.get("crop") == "box" else []
 
     def metrics(self) -> Mapping[str, Metric]:
         """NME first, since PCK has no room above 100 %; PCKh where the points of the head are named."""

@@ -86,6 +86,7 @@ class PoseModel(Model):
             "classes": list(info.classes.names),
             "class_ids": list(info.classes.ids),
             "skeleton": dict(info.statistics["skeleton"]),
+            "crop": info.statistics.get("crop", "image"),
             "backbone": backbone,
             "sigma": options.sigma,
             "conf": 0.0,

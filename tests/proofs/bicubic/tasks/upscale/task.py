@@ -48,10 +48,10 @@ class Upscale(Task):
 
     @staticmethod
     def synthetic_dataset(n: int, size: int, seed: int) -> Dataset:
-        return Upscale.recast(open_data(f"shapes:{n}", target_type="none"))
+        return Upscale.recast(open_data(f"shapes:{n}", target_type="none"), {})
 
     @staticmethod
-    def recast(dataset: Dataset) -> Dataset:
+    def recast(dataset: Dataset, settings: Mapping[str, Any]) -> Dataset:
         images: Any = target_type("image")
         whole = [torch.from_numpy(dataset.pixels.read(i)).permute(2, 0, 1) for i in range(len(dataset))]
         half = F.interpolate(torch.stack(whole), scale_factor=0.5, mode="bilinear", antialias=True)

@@ -54,10 +54,10 @@ class Drawing(Task):
 
     @staticmethod
     def synthetic_dataset(n: int, size: int, seed: int) -> Dataset:
-        return Drawing.recast(open_data("digits", target_type="none", input="noise").subset(range(n)))
+        return Drawing.recast(open_data("digits", target_type="none", input="noise").subset(range(n)), {})
 
     @staticmethod
-    def recast(dataset: Dataset) -> Dataset:
+    def recast(dataset: Dataset, settings: Mapping[str, Any]) -> Dataset:
         images: Any = target_type("image")
         draws: Any = dataset.pixels
         read = (torch.from_numpy(draws.source.read(i)).permute(2, 0, 1) for i in range(len(draws)))

@@ -1,0 +1,85 @@
+"""Top-down: a data set of images with several objects as one of crops, each with one object."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sightline.core.dataset import Dataset
+from sightline.core.targets.keypoints import Keypoints
+from sightline.data.loading.tiles import TilePixels, Tiles
+from sightline.errors import DataError
+
+MARGIN = 1.25
+"""Sides of a crop as a multiple of those of the box, since boxes often cut hands and feet off."""
+ORACLE = (
+    "Boxes are given: each object is cut out by its annotated box, so the scores are those with an oracle of "
+    "boxes, and the images that are counted are crops of one object each. With detected boxes the scores are "
+    "lower."
+)
+
+
+def one_item_each(dataset: Dataset) -> Dataset:
+    """A data set whose items are the objects of another: its box, `MARGIN` times as large, cut out of the
+    image; edges are rounded outward to whole pixels, so that no pixel is changed. Points and boxes are in
+    pixels of the crop. Objects of an image are a group, and stay in one part of a split.
+
+    Crowds, objects without a labeled point and those whose box has no area in the image give no item; how
+    many is said in `messages`.
+
+    Raises:
+        DataError: If no object is left, or the images have more than 8 bits.
+    """
+    if getattr(dataset.pixels, "dtype", "uint8") != "uint8":
+        raise DataError(f"{dataset.name}: objects are cut out of images of 8 bits only. Convert the images.")
+    targets = dataset.targets_as(Keypoints)
+    keep, left_out = _usable(targets)
+    if not keep.any():
+        raise DataError(f"{dataset.name}: no object can be cut out ({left_out or 'there is none'}).")
+    usable = targets.select(keep)
+    tiles = _crops(usable)
+    sizes, owner = usable.sizes[tiles.owner], tiles.owner.numpy()
+    single = usable.reassign_images(torch.arange(len(owner)), sizes).warp(tiles.places(), tiles.sizes)
+    place = (torch.arange(len(keep)) - (targets.counts.cumsum(0) - targets.counts)[targets.image])[keep]
+    ids = [f"{dataset.ids[i]}@{k + 1}" for i, k in zip(owner.tolist(), place.tolist(), strict=True)]
+    names = np.array(dataset.ids, dtype=object) if dataset.groups is None else dataset.groups
+    shown = len(np.unique(owner))
+    message = f"{len(owner)} objects are cut out of {shown} images, by their boxes x {MARGIN:g}."
+    if shown < len(dataset):
+        message += f" {len(dataset) - shown} images give none."
+    message += f" Left out: {left_out}." if left_out else ""
+    further = {**dataset.of_items(owner), "groups": names[owner]}
+    return replace(
+        dataset,
+        ids=ids,
+        pixels=TilePixels(dataset.pixels, tiles),
+        targets=single,
+        splits=dataset.splits[owner],
+        recast={"crop": "box"},
+        messages=(*dataset.messages, message),
+        **further,
+    )
+
+
+def _usable(targets: Keypoints) -> tuple[Tensor, str]:
+    """(M,) bool: objects that can be cut out and scored; and the others in words."""
+    crowd = torch.zeros(len(targets.labels), dtype=torch.bool) if targets.crowd is None else targets.crowd
+    bare = ~crowd & ~(targets.visibility > 0).any(1)
+    far = targets.sizes[targets.image].flip(1)
+    inside = torch.minimum(targets.boxes[:, 2:], far) - targets.boxes[:, :2].clamp(min=0)
+    flat = ~crowd & ~bare & (inside <= 0).any(1)
+    reasons = {"crowds": crowd, "objects without a labeled point": bare,
+               "objects whose box has no area in the image": flat}  # fmt: skip
+    words = [f"{int(mask.sum())} {what}" for what, mask in reasons.items() if mask.any()]
+    return ~(crowd | bare | flat), ", ".join(words)
+
+
+def _crops(targets: Keypoints) -> Tiles:
+    """The crop of each object."""
+    low, high = targets.boxes.double().view(-1, 2, 2).unbind(1)
+    around = (high - low) * (MARGIN - 1) / 2
+    corner, end = (low - around).floor().long(), (high + around).ceil().long()
+    return Tiles(targets.image, corner, (end - corner).flip(1), targets.sizes)

@@ -1,0 +1,176 @@
+"""Several objects in an image: each is cut out by its box, and the model is shown the crops."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+import sightline as sl
+from sightline.core.dataset import Classes, Dataset
+from sightline.core.targets.keypoints import FIGURE, VISIBLE, Keypoints
+from sightline.data.io.pixels import Arrays
+from sightline.data.open import open_data
+from sightline.data.split import split
+from sightline.errors import DataError, UsageError
+from sightline.tasks.keypoints.task import KeypointTask
+
+BOX = {"crop": "box"}
+numbers = st.lists(st.floats(0, 40), min_size=4, max_size=4)
+
+
+def two_in_each(n: int = 4, **changes: Any) -> Dataset:
+    """n images of 64 x 128 pixels, each with two figures side by side."""
+    sample = Keypoints.synthetic(2 * n, 64, seed=3)
+    targets: Any = sample.targets
+    images = sample.images.reshape(n, 2, 64, 64, 3).transpose(0, 2, 1, 3, 4).reshape(n, 64, 128, 3)
+    aside = torch.tensor([0.0, 64.0]).repeat(n)
+    points = targets.points + torch.stack([aside, torch.zeros(2 * n)], 1)[:, None]
+    sizes, counts = torch.tensor([[64, 128]] * n), torch.full((n,), 2)
+    objects = Keypoints.of(sizes, counts, points, targets.visibility, FIGURE)
+    ids = [f"{i}.png" for i in range(n)]
+    return Dataset("two", "toy", ids, Arrays(images), replace(objects, **changes), Classes(("figure",)))
+
+
+def test_each_object_is_an_item_and_images_stay_together() -> None:
+    crops = KeypointTask.recast(two_in_each(10), {})
+    assert crops.ids[:3] == ["0.png@1", "0.png@2", "1.png@1"]
+    assert crops.targets_as(Keypoints).counts.tolist() == [1] * 20
+    parts = split(crops, seed=1).assignment
+    assert (parts[::2] == parts[1::2]).all()
+    assert len(set(parts)) == 3
+    assert "20 objects are cut out of 10 images" in crops.messages[-1]
+
+
+def test_points_lie_on_the_same_pixels_of_the_crop() -> None:
+    """The head is one bright pixel of the figure: it is where the crop says."""
+    data = two_in_each()
+    crops = KeypointTask.recast(data, BOX)
+    before, after = data.targets_as(Keypoints), crops.targets_as(Keypoints)
+    for m, i in enumerate(before.image.tolist()):
+        image, crop = data.pixels.read(i), crops.pixels.read(m)
+        assert crop.shape[:2] == tuple(after.sizes[m].tolist())
+        for (x, y), (u, v) in zip(before.points[m].tolist(), after.points[m].tolist(), strict=True):
+            assert np.array_equal(crop[int(v), int(u)], image[int(y), int(x)])
+
+
+@settings(max_examples=40, deadline=None)
+@given(numbers)
+def test_a_crop_is_a_quarter_larger_than_the_box_and_shifted_by_whole_pixels(xy: list[float]) -> None:
+    """Nothing is scaled or clipped, also where the crop reaches beyond the image, which is gray there."""
+    x, y, wide, high = xy[0], xy[1], 1 + xy[2] / 2, 1 + xy[3] / 2
+    boxes = torch.tensor([[x, y, x + wide, y + high]])
+    points = torch.tensor([[[x, y], [x + wide, y + high], [x + wide / 3, y], [x - 30, y]]])
+    targets = Keypoints(
+        counts=torch.tensor([1]), sizes=torch.tensor([[48, 64]]), boxes=boxes, labels=torch.zeros(1).long(),
+        points=points, visibility=torch.full((1, 4), VISIBLE), skeleton=FIGURE,
+    )  # fmt: skip
+    image = np.full((1, 48, 64, 3), 200, dtype=np.uint8)
+    crops = KeypointTask.recast(Dataset("one", "toy", ["a"], Arrays(image), targets), BOX)
+    found = crops.targets_as(Keypoints)
+    shift = (targets.points - found.points)[0]
+    assert torch.allclose(shift, shift.round(), atol=1e-4)
+    assert torch.allclose(shift, shift[:1].expand(4, 2), atol=1e-4), "all points by the same, none clipped"
+    assert torch.allclose(found.boxes[:, 2:] - found.boxes[:, :2], torch.tensor([[wide, high]]), atol=1e-4)
+    height, width = found.sizes[0].tolist()
+    assert 0 <= width - 1.25 * wide < 2.01
+    assert 0 <= height - 1.25 * high < 2.01
+    crop, (dx, dy) = crops.pixels.read(0), shift[0].round().long().tolist()
+    columns, rows = np.arange(width) + dx, np.arange(height) + dy
+    shown = ((columns >= 0) & (columns < 64))[None] & ((rows >= 0) & (rows < 48))[:, None]
+    assert (crop[shown] == 200).all()
+    assert (crop[~shown] == 114).all()
+
+
+def test_what_gives_no_item_is_said() -> None:
+    data = two_in_each(4)
+    targets = data.targets_as(Keypoints)
+    crowd, visibility, boxes = torch.zeros(8, dtype=torch.bool), targets.visibility.clone(), targets.boxes
+    crowd[0], visibility[2:4], boxes = True, 0, boxes.clone()
+    boxes[5] = boxes[5, [0, 1, 0, 3]]
+    odd = replace(data, targets=replace(targets, crowd=crowd, visibility=visibility, boxes=boxes))
+    crops = KeypointTask.recast(odd, {})
+    assert crops.ids == ["0.png@2", "2.png@1", "3.png@1", "3.png@2"]
+    for words in (
+        "1 images give none",
+        "1 crowds",
+        "2 objects without a labeled point",
+        "1 objects whose box",
+    ):
+        assert words in crops.messages[-1]
+    with pytest.raises(DataError, match="no object can be cut out"):
+        KeypointTask.recast(two_in_each(2, crowd=torch.ones(4, dtype=torch.bool)), {})
+
+
+def test_a_model_sees_other_data_as_it_saw_its_own() -> None:
+    data = two_in_each(2)
+    skeleton = {"skeleton": FIGURE.to_json()}
+    for whole in ({"crop": "image"}, skeleton, skeleton | {"crop": "image"}):
+        with pytest.raises(DataError, match=r"2 of 2 images hold several objects .*--crop box"):
+            KeypointTask.recast(data, whole)
+    one = replace(data, targets=data.targets_as(Keypoints).select(torch.tensor([True, False] * 2)))
+    assert KeypointTask.recast(one, {}) is one
+    assert len(KeypointTask.recast(one, BOX | skeleton)) == 2
+    assert KeypointTask.recast(one, BOX | skeleton).pixels is not one.pixels
+
+
+def write_coco(data: Dataset, folder: Path) -> Path:
+    """A file of COCO with its images beside it."""
+    folder.mkdir(parents=True)
+    targets = data.targets_as(Keypoints)
+    rows = []
+    for m, i in enumerate(targets.image.tolist()):
+        (x1, y1, x2, y2), points = targets.boxes[m].tolist(), targets.points[m].tolist()
+        flat = [value for x, y in points for value in (x, y, 2)]
+        rows.append({"id": m + 1, "image_id": i, "category_id": 1, "bbox": [x1, y1, x2 - x1, y2 - y1],
+                     "area": (x2 - x1) * (y2 - y1), "iscrowd": 0, "keypoints": flat,
+                     "num_keypoints": 4})  # fmt: skip
+    images = []
+    for i, name in enumerate(data.ids):
+        Image.fromarray(data.pixels.read(i)).save(folder / name)
+        images.append({"id": i, "file_name": name, "width": 128, "height": 64})
+    category = {"id": 1, "name": "figure", "keypoints": list(FIGURE.names), "skeleton": []}
+    content = {"images": images, "annotations": rows, "categories": [category]}
+    (folder / "figures.json").write_text(json.dumps(content))
+    return folder / "figures.json"
+
+
+def test_train_and_evaluate_on_crops(tmp_path: Path) -> None:
+    """The report calls the scores an oracle of boxes; what is shown without boxes is refused."""
+    file = write_coco(two_in_each(24), tmp_path / "figures")
+    run = sl.train(str(file), size=32, epochs=2, out=tmp_path / "run")
+    results = run.results
+    assert any("oracle of boxes" in sentence for sentence in results.conclusions)
+    assert results.n % 2 == 0
+    assert run.record.model_config.to_json()["crop"] == "box"
+    assert "oracle of boxes" in (run.path / "report.html").read_text()
+    assert "48 objects are cut out of 24 images" in (run.path / "report.html").read_text()
+    again = sl.evaluate(run.path)
+    for name, score in results.scores.items():
+        assert again.scores[name].value == pytest.approx(score.value, nan_ok=True)
+    other = sl.evaluate(run.path, str(write_coco(two_in_each(3), tmp_path / "others")))
+    assert other.n == 6
+    assert any("oracle of boxes" in sentence for sentence in other.conclusions)
+    with pytest.raises(UsageError, match=r"cannot predict: .* cut out by its box"):
+        sl.load(run.path)
+    with pytest.raises(UsageError, match="cannot be exported"):
+        sl.export(run.path, to="onnx")
+
+
+def test_people_of_coco(data_folder: Callable[[str], Path]) -> None:
+    crops = KeypointTask.recast(
+        open_data(str(data_folder("coco_mini") / "test_coco.json"), target_type="keypoints"), {}
+    )
+    assert (len(crops), len(set(crops.groups))) == (12, 4)
+    assert "2 objects without a labeled point" in crops.messages[-1]
+    for i, (height, width) in enumerate(crops.targets_as(Keypoints).sizes.tolist()):
+        assert crops.pixels.read(i).shape == (height, width, 3)
