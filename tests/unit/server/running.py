@@ -21,6 +21,7 @@ import numpy as np
 from PIL import Image
 
 ROOT = Path(__file__).parents[3]
+CODE = "import sys; from sightline.commands.serve import serve; serve(sys.argv[1:], port=0, threads=1)"
 LONG = 60  # seconds after which a test is taken to hang
 
 
@@ -151,3 +152,27 @@ def serving(
         process.wait()
         if process.stdout is not None:
             process.stdout.close()
+
+
+@contextmanager
+def serving_files(*files: Path) -> Iterator[Running]:
+    """The verb `serve`, with exported files or runs; it must end well. Its log lies beside the first."""
+    log = files[0].parent / f"{secrets.token_hex(4)}.log"
+    with log.open("w") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-c", CODE, *map(str, files)], stderr=errors, text=True, cwd=ROOT
+        )
+    try:
+        end = time.monotonic() + LONG
+        while '"listening"' not in log.read_text():
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        line = next(text for text in log.read_text().splitlines() if '"listening"' in text)
+        running = Running(process, json.loads(line)["port"], log)
+        running.until_ready()
+        yield running
+        assert running.stop() == 0
+    finally:
+        process.kill()
+        process.wait()

@@ -6,7 +6,6 @@ import io
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,12 +17,11 @@ from sightline.runtime.onnx_file import UNCHECKED
 from sightline.runtime.rows import full
 from sightline.runtime.session import Session
 from tests.unit.runtime import exported
-from tests.unit.server.running import LONG, ROOT, Running, encoded
+from tests.unit.server.running import LONG, ROOT, Running, encoded, serving_files
 
 KINDS = ("label", "number", "masks", "instances", "outlines")
 TILED = ("masks", "outlines")
 MODELS = (*KINDS, *(f"tiled-{kind}" for kind in TILED))
-CODE = "import sys; from sightline.commands.serve import serve; serve(sys.argv[1:], port=0, threads=1)"
 
 
 @pytest.fixture(scope="module")
@@ -39,24 +37,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def real(folder: Path) -> Iterator[Running]:
-    log = folder / "log"
-    files = [str(folder / f"{name}.onnx") for name in (*MODELS, "unchecked")]
-    with log.open("w") as errors:
-        process = subprocess.Popen([sys.executable, "-c", CODE, *files], stderr=errors, text=True, cwd=ROOT)
-    try:
-        end = time.monotonic() + LONG
-        while '"listening"' not in log.read_text():
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < end
-            time.sleep(0.05)
-        line = next(text for text in log.read_text().splitlines() if '"listening"' in text)
-        running = Running(process, json.loads(line)["port"], log)
-        running.until_ready()
+    with serving_files(*(folder / f"{name}.onnx" for name in (*MODELS, "unchecked"))) as running:
         yield running
-        assert running.stop() == 0
-    finally:
-        process.kill()
-        process.wait()
 
 
 def encoded_images() -> dict[str, bytes]:
