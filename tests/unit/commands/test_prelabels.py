@@ -18,6 +18,7 @@ from sightline.core.dataset import Dataset
 from sightline.core.predictor import Outcome
 from sightline.core.targets.bitmaps import CroppedMasks
 from sightline.data.convert import written_formats
+from sightline.data.formats import FORMATS
 from sightline.data.io.encode import encode_png
 from sightline.data.open import open_data
 from sightline.errors import UsageError
@@ -27,10 +28,11 @@ from sightline.inference.summary import Predicted
 from sightline.ops.masks import iou
 
 N = 3
-MAPS = ("masks", "voc-segmentation")
 BOXES = ("boxes", "createml", "voc")
 OTHERS = ("folder", "table", "coco", "yolo", "instance-masks")
-OBJECTS = [f for f in written_formats() if f not in (*MAPS, *BOXES, *OTHERS)]
+OBJECTS = [
+    f for f in written_formats() if f not in OTHERS and "outlines" in FORMATS.load(f).CARD.target_types
+]
 
 
 class Oracle:
