@@ -89,7 +89,7 @@ def test_clips_are_read_from_gifs_and_pages_in_order(tmp_path: Path) -> None:
         item = pixels.read(0)
         assert item.shape[:3] == (4, 8, 8)
         assert (np.diff(item[:, 0, 0, 0].astype(int)) > 40).all()
-        assert shown(pixels, 0).shape[:2] == (16, 16)
+        assert shown(pixels, 0).shape[:2] == (8, 48)  # six frames beside each other
 
 
 def test_sequences_with_fewer_detections_are_filled_up_with_frame_0() -> None:

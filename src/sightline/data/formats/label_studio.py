@@ -23,7 +23,7 @@ from sightline.data.parsing.drawing import targets_of
 from sightline.data.parsing.instances import InstanceBuilder
 from sightline.data.parsing.json import glance, read_json
 from sightline.data.parsing.label_studio import Tasks, gather, like_min, short_rows
-from sightline.data.parsing.label_studio_points import has_points, point_result, read_points
+from sightline.data.parsing.label_studio_points import mostly_points, point_result, read_points
 from sightline.data.parsing.labeled import labeled, of_lists
 from sightline.data.parsing.options import ReadOptions
 from sightline.data.parsing.writing import OBJECTS, Item, class_table, items
@@ -53,7 +53,7 @@ def sniff(source: str, options: ReadOptions) -> float:
 def read(source: str, options: ReadOptions) -> Dataset:
     """Read all annotated tasks, with the shapes of their first annotation (one marked ground truth first).
 
-    Keypoints are taken where there are any.
+    Keypoints are taken where no other shapes outnumber them.
     Target "outlines" asks for polygons and brush strokes instead; each is an object of its own. Target
     "label" asks for the choices of each image; they are taken too where nothing is drawn. An image is
     looked for by its whole path, by its name, and by its name without the upload's prefix, beside the
@@ -76,7 +76,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
     drawings = any(task.shapes for task in tasks.tasks)
     if options.target_type == "label" or (options.target_type is None and not drawings and _chosen(tasks)):
         return _labels(Path(source), tasks)
-    posed = options.target_type is None and has_points(tasks.tasks)
+    posed = options.target_type is None and mostly_points(tasks.tasks)
     if posed or options.target_type == Keypoints.kind:
         return _with_notes(read_points(Path(source), path.parent, CARD.name, tasks.tasks, options), tasks)
     things = targets_of(partial(gather, tasks.tasks), path.parent, options, whole=100.0)

@@ -38,6 +38,12 @@ def has_points(tasks: Sequence[Task]) -> bool:
     return any(_is_point(shape) for task in tasks for shape in task.shapes)
 
 
+def mostly_points(tasks: Sequence[Task]) -> bool:
+    """Whether no other shapes outnumber the labeled points: a few points among boxes are a slip."""
+    shapes = [_is_point(shape) for task in tasks for shape in task.shapes]
+    return any(shapes) and 2 * sum(shapes) >= len(shapes)
+
+
 def read_points(
     source: Path, root: Path, format: str, tasks: Sequence[Task], options: ReadOptions
 ) -> Dataset:
