@@ -20,9 +20,11 @@ from sightline.exporters.formats import EXPORTERS
 from sightline.exporters.graph import Graph, Job
 from sightline.inference.model_folder import restore
 from sightline.tasks import TASKS as ALL_TASKS
+from tests.fixtures.clips import growing_clips
 
 QUICK = {"epochs": 1, "batch_size": 8, "seed": 0, "device": "cpu"}
 TASKS: dict[str, tuple[str, dict[str, Any]]] = {
+    "action": ("", {"model": "c3d", "size": 32, "frames": 4}),
     "classify": ("shapes:one:60", {"model": "lenet5", "size": 32}),
     "regress": ("shapes:count:40", {"model": "lenet5", "size": 32}),
     "detect": ("shapes:boxes:40", {"model": "yolo-n", "size": 64}),
@@ -49,6 +51,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
         if task not in result:
             data, options = TASKS.get(task, ("shapes:40", {"size": 32}))
             result[task] = tmp_path_factory.mktemp("runs") / task
+            data = data or str(growing_clips(tmp_path_factory.mktemp("clips"), 24))
             sl.train(data, task=task, out=result[task], **{**QUICK, **options})
         return result[task]
 
@@ -343,7 +346,7 @@ def test_a_file_that_crashes_its_runtime_is_told_and_not_kept(
     assert not list(tmp_path.glob("it*"))
 
 
-@pytest.mark.parametrize("task", ["regress", "semantic", "instance"])  # the others above
+@pytest.mark.parametrize("task", ["action", "regress", "semantic", "instance"])  # the others above
 def test_sixteen_bits_are_written_for_every_task(
     task: str, runs: Callable[[str], Path], tmp_path: Path
 ) -> None:

@@ -172,7 +172,12 @@ class Sources:
         items = kind.named(name)
         if items is not None:
             return [Held(partial(in_memory, item, spec), title) for title, item in items]
-        files = self._found(name)
+        files, folder = self._found(name), Path(home(name))
+        if folder.is_dir():
+            clips = kind.items([Path(f.source) if isinstance(f, _Film) else f for f in files])
+            if folder in clips:
+                self._folders.add(_plain(folder).parent)
+            return clips
         return [f for f in files if not isinstance(f, Path) or f == Path(name) or kind.is_item(f)]
 
     def _held(self, value: Any) -> list[Held]:

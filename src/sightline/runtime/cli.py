@@ -53,7 +53,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("file", type=Path, metavar="FILE", help="the exported model (.onnx)")
     parser.add_argument(
         "source", nargs="+", metavar="SOURCE",
-        help="images, folders, globs, videos, cameras (camera0); the last two need OpenCV",
+        help="images, folders, globs, videos, cameras (camera0); the last two need OpenCV. Of a model of "
+        "clips: films (they need PyAV), animations, folders of frames",
     )  # fmt: skip
     parser.add_argument("--out", type=Path, help="write the lines to this .jsonl file, not to the terminal")
     parser.add_argument("--min-score", type=float, metavar="S",
@@ -78,8 +79,8 @@ def _run(wish: argparse.Namespace) -> int:
     from .session import Session  # not before: --help and wrong usage cost nothing
     from .sources import Sources
 
-    sources = Sources(wish.source)
     session = Session(wish.file, threads=wish.threads, min_score=wish.min_score)
+    sources = Sources(wish.source, session.reader)
     unchecked = "unchecked" in session.card
     if unchecked:
         _say(f"{wish.file} is NOT CHECKED. {UNCHECKED}")
@@ -133,6 +134,8 @@ class _Told:
         if answer.error:
             self.errors.append({"file": answer.id, "reason": answer.error})
             _say(f"{answer.id}: {answer.error}")
+        if answer.note:
+            _say(f"{answer.id}: {answer.note}")
         row = self._row(answer, session)
         if self._out is not None:
             self._out.write(rows.line(row))
@@ -160,7 +163,7 @@ class _Told:
         seconds, done = time.perf_counter() - self._start, self.total - len(self.errors)
         if done:
             each = ", ".join(f"{name} {1000 * s / done:.1f} ms" for name, s in session.spent.items())
-            what = "frames" if self._films else "images"
+            what = "frames" if self._films else f"{session.reader.name}s"
             _say(f"{done} {what} in {seconds:.2f} s: {done / max(seconds, 1e-9):.1f} FPS ({each} each)")
 
     def document(self, out: Path | None) -> dict[str, Any]:

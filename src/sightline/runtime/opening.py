@@ -10,6 +10,7 @@ import numpy as np
 import onnxruntime
 
 from ..errors import DataError, UsageError
+from .inputs import INPUTS, input_reader
 from .targets import TARGETS, target_type
 
 _SIDE = 2**15
@@ -39,7 +40,8 @@ def min_score(score: float | None, card: dict[str, Any], settings: dict[str, Any
 def settings_of(card: dict[str, Any], file: Path) -> dict[str, Any]:
     """The model's settings, if this version can read its outputs."""
     kind, settings = card["prediction"], dict(card["model_config"])
-    _refuse_other_inputs(settings, file)
+    item = settings.get("input", "image")
+    _refuse_other_inputs(item, settings, file)
     if kind not in TARGETS:
         kinds = ", ".join(TARGETS.names())
         raise DataError(f"{file} predicts '{kind}'; this runtime reads {kinds}. Update sightline-runtime.")
@@ -58,7 +60,7 @@ def settings_of(card: dict[str, Any], file: Path) -> dict[str, Any]:
         raise DataError(
             f"{file} predicts '{kind}' by tiles, which cannot be joined. Update sightline-runtime."
         )
-    rules = {**_RULES, **target.rules()}
+    rules = {**_RULES, **input_reader(item).rules(), **target.rules()}
     if settings.get("tile_size"):
         rules["tile_size"] = lambda v: isinstance(v, int) and 0 < v <= _SIDE
     for name, rule in rules.items():
@@ -77,20 +79,20 @@ def settings_of(card: dict[str, Any], file: Path) -> dict[str, Any]:
     return settings
 
 
-def _refuse_other_inputs(settings: dict[str, Any], file: Path) -> None:
-    """Pass if the model takes images of 8 bits, grey or in colors."""
-    item, bands = settings.get("input", "image"), settings.get("channels", 3)
-    if item != "image":
+def _refuse_other_inputs(item: object, settings: dict[str, Any], file: Path) -> None:
+    """Pass if the model takes images or clips of 8 bits, grey or in colors."""
+    bands = settings.get("channels", 3)
+    if not isinstance(item, str) or item not in INPUTS:
         what = f"takes a {item} for each item"
     elif settings.get("dtype", "uint8") != "uint8":
-        what = "takes images of more than 8 bits"
+        what = f"takes {item}s of more than 8 bits"
     elif isinstance(bands, int) and 3 < bands <= 32:
-        what = f"takes images of {bands} bands"
+        what = f"takes {item}s of {bands} bands"
     else:
         return
     raise DataError(
-        f"{file} {what}. This runtime reads images of 8 bits, grey or in colors. Predict with the run "
-        "(sightline predict RUN), or give the file arrays with ONNX Runtime."
+        f"{file} {what}. This runtime reads images and clips of 8 bits, grey or in colors. Predict with "
+        "the run (sightline predict RUN), or give the file arrays with ONNX Runtime."
     )
 
 

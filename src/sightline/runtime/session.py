@@ -1,23 +1,25 @@
-"""Inference session of an exported model: images in, predictions out."""
+"""Inference session of an exported model: images or clips in, predictions out."""
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.io.images import decode, size_of
 from ..data.io.walk import home
 from ..errors import DataError, SightlineError, UnreadableImage, UsageError
 from ..ops import tiling
 from ..ops.resize_shape import equal_shapes, input_shape
-from . import onnx_file, resize
+from . import onnx_file
+from .inputs import input_reader
+from .inputs.base import Prepared
 from .opening import first_line, min_score, network, settings_of
 from .targets import target_type
 from .targets.instances import thresholds
@@ -25,21 +27,7 @@ from .tiles import MergedTiles, windows_of
 
 PIXELS = 2**22
 """Pixels of the model's inputs that are predicted at a time, at most."""
-SIDE = 2**18
-"""Longest side of an image: what is longer, yet within the limit on pixels, would take minutes."""
 INPUT = "images"
-
-
-class Prepared(NamedTuple):
-    """An image as the model's input.
-
-    Attributes:
-        pixels: (C, H, W) uint8.
-        stored: Height and width of the image, upright.
-    """
-
-    pixels: NDArray[np.uint8]
-    stored: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -48,7 +36,8 @@ class Item:
 
     Attributes:
         id: How it is named.
-        source: A file, the bytes of one, or (H, W, C) uint8; None where there is none.
+        source: A file, the bytes of one, or pixels, uint8, (H, W, C) of an image and (T, H, W, C) of a clip;
+            None where there is none.
         page: Which image of a TIFF of several, from 0.
         seconds: When a frame is shown, or None.
         error: Why there is no image, or "".
@@ -71,6 +60,7 @@ class Answer:
         prediction: Of a kind in `targets/`, in the pixels of the stored image; or None.
         error: Why there is no prediction, or "".
         seconds: When a frame is shown, or None.
+        note: What a user should know of the image, or "".
     """
 
     id: str
@@ -78,6 +68,7 @@ class Answer:
     prediction: Any = None
     error: str = ""
     seconds: float | None = None
+    note: str = ""
 
 
 class Session:
@@ -93,6 +84,7 @@ class Session:
     Attributes:
         card: What the file says of itself: task, model, settings, metric, licence.
         names: Of the classes.
+        reader: Of the kind of input that the model takes: images or clips.
         tile: Side in pixels of the tiles that images are looked at by; 0 where they are seen whole.
         spent: Seconds so far: preparing images, in the network, reading its outputs.
 
@@ -114,6 +106,7 @@ class Session:
         self._file = Path(home(str(file)))
         data, self.card = onnx_file.load(self._file)
         self._settings = settings_of(self.card, self._file)
+        self.reader = input_reader(self._settings.get("input", "image"))
         self._target = target_type(self.card["prediction"])
         self._wanted = _wanted(min_score, self.card, self._settings)
         self.names: tuple[str, ...] = tuple(self._settings.get("classes") or ())
@@ -123,36 +116,11 @@ class Session:
         self.spent = {"prepare": 0.0, "infer": 0.0, "read": 0.0}
 
     def prepare(self, source: Path | bytes | NDArray[np.uint8], page: int = 0) -> Prepared:
-        """Preprocess a whole image.
-
-        Args:
-            source: A file, the bytes of one, or (H, W, C) uint8 pixels, C being 3 (RGB) or 1.
-            page: Which image of a TIFF of several, from 0.
-
-        Raises:
-            UnreadableImage: If it cannot be decoded, or a side is longer than `SIDE`.
-            UsageError: If an array has another shape or type.
-        """
-        size, mode, channels = (self._settings[name] for name in ("size", "resize", "channels"))
-        span = self._settings["pixel_range"]
-        if isinstance(source, np.ndarray):
-            _check_pixels(source)
-            image, stored = source, source.shape[:2]
-            _check_sides(stored)
-        elif page == 0:
-            stored = size_of(source)
-            _check_sides(stored, source)
-            # A JPEG perhaps at a fraction of its size.
-            image = decode(source, at_least=size, resize=mode, span=span)
-        else:
-            image = decode(source, page=page, span=span)
-            stored = image.shape[:2]
-            _check_sides(stored, source)
-        resized = resize.resize_to_input(image, size, mode, channels)
-        return Prepared(np.ascontiguousarray(resized.transpose(2, 0, 1)), (int(stored[0]), int(stored[1])))
+        """Preprocess a whole item; see `inputs.base.InputReader.prepare`."""
+        return self.reader.prepare(source, page, self._settings)
 
     def infer(self, pixels: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
-        """Outputs of the network by name, for (B, C, H, W) uint8.
+        """Outputs of the network by name, for (B, C, H, W) uint8; of clips (B, C, T, H, W).
 
         Raises:
             SightlineError: If ONNX Runtime breaks off, for want of memory say.
@@ -204,14 +172,15 @@ class Session:
         """Yield predictions in order; a bad file gives an answer with an error.
 
         Args:
-            sources: Files (Path or str), bytes of files, (H, W, C) uint8 pixels in RGB, or `Item`s; or one of
-                these.
+            sources: Files (Path or str), bytes of files, uint8 pixels in RGB, (H, W, C) of an image and
+                (T, H, W, C) of a clip, or `Item`s; or one of these.
             batch_size: Images at a time, at most; fewer where the model's input is large.
 
         Raises:
             UsageError: If a source is of another type.
         """
-        if isinstance(sources, str | Path | bytes) or (isinstance(sources, np.ndarray) and sources.ndim < 4):
+        one = isinstance(sources, np.ndarray) and sources.ndim <= len(self._shape)
+        if one or isinstance(sources, str | Path | bytes):
             sources = [sources]
         if batch_size < 1:
             raise UsageError(f"batch_size must be at least 1. Received {batch_size}.")
@@ -225,8 +194,12 @@ class Session:
             yield from self._batch(some)
 
     def _most(self, batch_size: int) -> int:
-        height, width = self._settings["size"]
-        return max(1, min(batch_size, PIXELS // int(height * width)))
+        return max(1, min(batch_size, PIXELS // math.prod(self._shape[1:])))
+
+    @property
+    def _shape(self) -> tuple[int, ...]:
+        """Of what the network takes, without the batch."""
+        return self.reader.shape(self._settings)
 
     def _batch(self, items: list[Item]) -> list[Answer]:
         ready: list[Prepared] = []
@@ -242,12 +215,13 @@ class Session:
             with self._clock("infer"):
                 outputs = self.infer(np.stack([ready[row].pixels for row in rows]))
             with self._clock("read"):
-                by_row |= zip(rows, self.read(outputs, [ready[row].stored for row in rows]), strict=True)
-        answers = (by_row[row] for row in range(len(ready)))
+                answers_of_rows = self.read(outputs, [ready[row].stored for row in rows])
+                by_row |= zip(rows, answers_of_rows, strict=True)
+        answers = (replace(by_row[row], note=item.note) for row, item in enumerate(ready))
         results = []
         for i, item in enumerate(items):
             answer = Answer(item.id, error=errors[i]) if i in errors else next(answers)
-            results.append(Answer(item.id, answer.row, answer.prediction, answer.error, item.seconds))
+            results.append(replace(answer, id=item.id, seconds=item.seconds))
         return results
 
     def joined(
@@ -307,15 +281,15 @@ class Session:
 
     def _check(self) -> None:
         """Check that the network's inputs and outputs match its card."""
-        (height, width), channels = self._settings["size"], self._settings["channels"]
+        wanted = self._shape
         takes = {tensor.name: (tensor.type, tensor.shape[1:]) for tensor in self._network.get_inputs()}
         kind, shape = takes.get(INPUT, ("", []))
         # A side that may vary has a name instead of a number.
-        sides = zip(shape, (channels, height, width), strict=False)
+        sides = zip(shape, wanted, strict=False)
         fits = all(not isinstance(size, int) or size == side for size, side in sides)
-        if len(takes) != 1 or kind != "tensor(uint8)" or len(shape) != 3 or not fits:
+        if len(takes) != 1 or kind != "tensor(uint8)" or len(shape) != len(wanted) or not fits:
             raise DataError(
-                f"{self._file} should take 'images', uint8 (B, {channels}, {height}, {width}). Found {takes}."
+                f"{self._file} should take 'images', uint8 (B, {', '.join(map(str, wanted))}). Found {takes}."
             )
         output_names = {tensor.name for tensor in self._network.get_outputs()}
         missing = sorted(set(self._target.needed(output_names)) - output_names)
@@ -366,16 +340,3 @@ def _item(number: int, source: Any) -> Item:
             f"{type(source).__name__}."
         )
     return Item(str(number), source)
-
-
-def _check_pixels(pixels: NDArray[Any]) -> None:
-    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] not in (1, 3) or not pixels.size:
-        raise UsageError(
-            f"An image as an array is (H, W, 3 or 1) uint8. Received {pixels.shape} {pixels.dtype}."
-        )
-
-
-def _check_sides(stored: Sequence[int], source: object = "the image") -> None:
-    if max(stored) > SIDE:
-        what = f"is {stored[1]} x {stored[0]} pixels; its sides may have {SIDE:,}. Cut it in pieces"
-        raise UnreadableImage("the image" if isinstance(source, bytes) else source, "bomb", what)

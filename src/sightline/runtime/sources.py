@@ -13,6 +13,7 @@ from ..data.io.video_probe import EXTENSIONS, is_video
 from ..data.io.walk import describe_skipped, files_below, globbed, home
 from ..errors import UnreadableImage, UsageError
 from .frames import MissingOpenCV, NoFrames, frames, library
+from .inputs.base import InputReader
 from .session import Item
 
 _CAMERA = re.compile(r"(?:camera)?(\d+)")
@@ -23,6 +24,7 @@ class Sources:
 
     Args:
         named: Files, folders, globs, and cameras by number ("camera0" or "0").
+        reader: Of the kind of input that the model takes; of clips every film is one item.
 
     Attributes:
         left_out: Files in folders that are left out for their ending, counted by it.
@@ -35,11 +37,14 @@ class Sources:
         MissingOpenCV: If a video or camera is named and OpenCV is not installed.
     """
 
-    def __init__(self, named: Sequence[str]) -> None:
+    def __init__(self, named: Sequence[str], reader: InputReader) -> None:
+        self._reader = reader
         self.left_out: Counter[str] = Counter()
         self.hidden: list[Path] = []
         self._items: list[Path | int] = [item for source in named for item in self._found(source)]
-        self._films = {item for item in self._items if isinstance(item, int) or _is_film(item)}
+        self._films = {
+            item for item in self._items if isinstance(item, int) or (not reader.whole and _is_film(item))
+        }
         self.live = any(isinstance(item, int) for item in self._items)
         self.films = bool(self._films)
         for item in self._films:
@@ -50,7 +55,7 @@ class Sources:
             if item in self._films:
                 yield from _frames(item)
             elif isinstance(item, Path):
-                yield from _pages(item)
+                yield from [Item(str(item), item)] if self._reader.whole else _pages(item)
 
     def _found(self, source: str) -> list[Path | int]:
         """Resolve one source, sorted; a named file is used whatever its name."""
@@ -62,6 +67,9 @@ class Sources:
         if path.exists():
             return [path]
         if camera := _CAMERA.fullmatch(source):
+            if self._reader.whole:
+                name = self._reader.name
+                raise UsageError(f"{source} has no end: the model takes a {name} for each item. Give files.")
             return [int(camera[1])]
         skipped: list[Path] = []
         paths: list[Path | int] = [*globbed(str(path), skipped)]
@@ -75,8 +83,9 @@ class Sources:
 
     def _in_folder(self, folder: Path) -> list[Path | int]:
         """Images and videos of a folder by their ending; the others are counted."""
-        endings = ALL_EXTENSIONS | (EXTENSIONS if _has_opencv() else frozenset[str]())
-        paths: list[Path | int] = []
+        films = self._reader.whole or _has_opencv()
+        endings = ALL_EXTENSIONS | (EXTENSIONS if films else frozenset[str]())
+        paths: list[Path] = []
         skipped: list[Path] = []
         for path in files_below(folder, skipped):
             if path.suffix.lower() in endings:
@@ -86,8 +95,8 @@ class Sources:
         self.hidden += skipped
         if not paths:
             others = f"{self._others()}. {describe_skipped(skipped)}".strip()
-            raise UsageError(f"The folder {folder} has no images in it{others}")
-        return paths
+            raise UsageError(f"The folder {folder} has no {self._reader.name}s in it{others}")
+        return [*self._reader.items(paths)]
 
     def _others(self) -> str:
         listed = ", ".join(f"{n} {ending}" for ending, n in self.left_out.most_common(5))

@@ -48,7 +48,7 @@ def build(service: Service, *, closed: bool = False) -> FastAPI:
 
     app = FastAPI(
         title="Sightline", version=__version__, lifespan=life, docs_url=None, redoc_url=None,
-        description="Predictions for images. Nothing that is sent is stored.",
+        description="Predictions for images and clips. Nothing that is sent is stored.",
         openapi_url=None, redirect_slashes=False, telemetry=_NO_TELEMETRY,
     )  # fmt: skip
     app.state.service = service

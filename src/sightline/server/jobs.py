@@ -36,10 +36,10 @@ class WorkerConfig:
 
 @dataclass(frozen=True)
 class Job:
-    """One image to predict.
+    """One image or clip to predict.
 
     Attributes:
-        content: Bytes of a file, or (C, H, W) uint8 in the model's own size.
+        content: Bytes of a file, or uint8 of the shape of the model's input.
         form: How the answer is wanted.
         min_score: Lowest score of an object, or None for the model's own thresholds.
     """
@@ -81,12 +81,12 @@ class WorkerReady:
 
     Attributes:
         card: What the model file says of itself.
-        shape: (C, H, W) of the model's input.
+        shape: (C, H, W) of the model's input; of clips (C, T, H, W).
         outputs: What the model gives.
     """
 
     card: dict[str, Any]
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
     outputs: tuple[Tensor, ...] = field(default=())
 
 

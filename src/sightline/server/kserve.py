@@ -2,7 +2,7 @@
 
 Source: https://kserve.github.io/website/docs/concepts/architecture/data-plane/v2-protocol and its binary
 tensor data extension. There is one input, "images": UINT8, (N, C, H, W), images that already have the size
-of the model's input. The outputs are the raw outputs of the model.
+of the model's input, or clips (N, C, T, H, W). The outputs are the raw outputs of the model.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ def _parse_request(body: bytes, length: str | None) -> _InferRequest:
 
 
 def _pixels(request: _InferRequest, ready: WorkerReady, most: int) -> np.ndarray:
-    """(N, C, H, W) uint8 of the one input."""
+    """(N, C, H, W) uint8 of the one input; of clips (N, C, T, H, W)."""
     inputs = request.head.get("inputs")
     if not isinstance(inputs, list) or len(inputs) != 1 or not isinstance(inputs[0], dict):
         raise _bad(f"'inputs' must hold one tensor, '{INPUT}'.")
@@ -154,7 +154,11 @@ def _pixels(request: _InferRequest, ready: WorkerReady, most: int) -> np.ndarray
     shape = tensor.get("shape")
     if tensor.get("name") != INPUT or tensor.get("datatype") != "UINT8":
         raise _bad(f"The input must be named '{INPUT}' and of datatype UINT8.")
-    if not isinstance(shape, list) or not all(type(n) is int for n in shape) or len(shape) != 4:
+    if (
+        not isinstance(shape, list)
+        or not all(type(n) is int for n in shape)
+        or len(shape) != len(ready.shape) + 1
+    ):
         raise _bad(f"The shape must be [N, {', '.join(map(str, ready.shape))}].")
     if tuple(shape[1:]) != ready.shape or shape[0] < 1:
         raise _bad(f"The shape must be [N, {', '.join(map(str, ready.shape))}] with N of at least 1.")

@@ -95,7 +95,10 @@ UPLOAD: Json = {
                     "additionalProperties": False,
                 }
             },
-            **{kind: {"schema": _BINARY} for kind in ("image/jpeg", "image/png", "application/octet-stream")},
+            **{
+                kind: {"schema": _BINARY}
+                for kind in ("image/jpeg", "image/png", "video/mp4", "application/octet-stream")
+            },
             "application/json": {
                 "schema": {
                     "oneOf": [
@@ -151,8 +154,9 @@ _IMAGES: Json = {
         **_TENSOR["properties"],
         "name": {"const": "images"},
         "datatype": {"const": "UINT8"},
-        "shape": {"type": "array", "items": _COUNT, "minItems": 4, "maxItems": 4,
-                  "description": "Images, and the channels, height and width that the model takes."},
+        "shape": {"type": "array", "items": _COUNT, "minItems": 4, "maxItems": 5,
+                  "description": "Images, and the channels, height and width that the model takes; of clips "
+                                 "channels, frames, height and width."},
         "data": {"type": "array", "description": "As many numbers from 0 to 255 as the shape says, flat or "
                                                  "nested; or bytes behind the JSON."},
     },

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sightline.errors import SightlineError
+from sightline.runtime.inputs import input_reader
 from sightline.runtime.targets import TARGETS, target_type
 from sightline.runtime.targets.instances import thresholds
 from sightline.server.engine import Engine, starting
@@ -84,6 +85,7 @@ class Service:
         """Model card for people and programs: classes, thresholds, metric, input, license."""
         ready = self.loaded(engine)
         card, settings = ready.card, ready.card.get("model_config", {})
+        axes = input_reader(settings.get("input", "image")).axes
         keys = (
             "task",
             "model",
@@ -102,7 +104,7 @@ class Service:
             **{key: card[key] for key in keys if key in card},
             "classes": settings.get("classes") or [],
             **_min_scores(card),
-            "input": dict(zip(("channels", "height", "width"), ready.shape, strict=True)),
+            "input": dict(zip(axes, ready.shape, strict=True)),
             "models": list(self.engines),
         }
 

@@ -14,7 +14,8 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from sightline.server.request_error import RequestError
 
 WANTED = (
-    "Send multipart/form-data with files, one image as image/* or application/octet-stream, or "
+    "Send multipart/form-data with files, one image or film as image/*, video/* or "
+    "application/octet-stream, or "
     'application/json with {"image": BASE64} or {"images": [BASE64, ...]}.'
 )
 _NAME = 200  # letters of a file name that are told back
@@ -48,7 +49,7 @@ def uploads(headers: Mapping[str, str], body: bytes, most: int) -> list[Upload]:
     kind = kind.lower()  # as older versions of python-multipart leave it
     if kind == b"multipart/form-data":
         files = _form(body, options.get(b"boundary", b""), most)
-    elif kind.startswith(b"image/") or kind == b"application/octet-stream":
+    elif kind.startswith((b"image/", b"video/")) or kind == b"application/octet-stream":
         files = [Upload("", body)]
     elif kind == b"application/json":
         files = _encoded(body, most)

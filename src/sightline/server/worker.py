@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 
 from sightline.errors import SightlineError, UnreadableImage
+from sightline.runtime.inputs import input_reader
+from sightline.runtime.inputs.base import Prepared
 from sightline.runtime.rows import full
 from sightline.server.jobs import Job, JobFailed, JobResult, Tensor, WorkerConfig, WorkerReady
 
@@ -71,17 +73,17 @@ def warmed(session: Any, batch: int) -> WorkerReady:
     """Warm-up: predict a gray image alone and in a full batch, and return the shapes of input and outputs."""
     prepared = session.prepare(np.full((64, 64, 3), 128, dtype=np.uint8))
     session.read(session.infer(prepared.pixels[None]), [prepared.stored])
-    channels, height, width = prepared.pixels.shape
-    largest = max(1, min(batch, PIXELS_AT_ONCE // (height * width)))
+    shape = prepared.pixels.shape
+    largest = max(1, min(batch, PIXELS_AT_ONCE // math.prod(shape[1:])))
     outputs = session.infer(np.stack([prepared.pixels] * largest))
     tensors = (Tensor(name, str(v.dtype), (-1, *v.shape[1:])) for name, v in outputs.items())
-    return WorkerReady(dict(session.card), (channels, height, width), tuple(tensors))
+    return WorkerReady(dict(session.card), shape, tuple(tensors))
 
 
 def answers(session: Any, jobs: Sequence[Job], spec: WorkerConfig) -> list[JobResult]:
     """One answer for each job, whatever happens to the others."""
     answers: list[JobResult | None] = [None] * len(jobs)
-    groups: dict[tuple[int, ...], list[tuple[int, np.ndarray, tuple[int, int]]]] = {}
+    groups: dict[tuple[int, ...], list[tuple[int, Prepared]]] = {}
     for i, job in enumerate(jobs):
         try:
             if isinstance(job.content, bytes) and getattr(session, "tile_size", False):
@@ -91,14 +93,14 @@ def answers(session: Any, jobs: Sequence[Job], spec: WorkerConfig) -> list[JobRe
                 continue
             if isinstance(job.content, bytes):
                 prepared = session.prepare(job.content)
-                pixels, stored = prepared.pixels, tuple(prepared.stored)
             else:
-                pixels, stored = job.content, job.content.shape[1:]
-            groups.setdefault(pixels.shape, []).append((i, pixels, stored))
+                height, width = job.content.shape[-2:]
+                prepared = Prepared(job.content, (height, width))
+            groups.setdefault(prepared.pixels.shape, []).append((i, prepared))
         except Exception as error:  # one bad image must not cost the others
             answers[i] = trouble(error)
     for shape, group in groups.items():
-        at_once = max(1, PIXELS_AT_ONCE // (shape[1] * shape[2]))
+        at_once = max(1, PIXELS_AT_ONCE // math.prod(shape[1:]))
         parts = [group[k : k + at_once] for k in range(0, len(group), at_once)]
         predicted = [answer for part in parts for answer in _predicted(session, part, jobs, spec)]
         for i, answer in zip([g[0] for g in group], predicted, strict=True):
@@ -119,15 +121,15 @@ def trouble(error: Exception) -> JobResult:
 
 def _predicted(
     session: Any,
-    group: list[tuple[int, np.ndarray, tuple[int, int]]],
+    group: list[tuple[int, Prepared]],
     jobs: Sequence[Job],
     spec: WorkerConfig,
 ) -> list[JobResult]:
     """Predict images of one shape in a batch; if the batch fails, predict each alone."""
     try:
-        outputs = session.infer(np.stack([pixels for _, pixels, _ in group]))
-        return [_render_output(session, {k: v[n : n + 1] for k, v in outputs.items()}, stored, jobs[i], spec)
-                for n, (i, _, stored) in enumerate(group)]  # fmt: skip
+        outputs = session.infer(np.stack([prepared.pixels for _, prepared in group]))
+        return [_render_output(session, {k: v[n : n + 1] for k, v in outputs.items()}, seen, jobs[i], spec)
+                for n, (i, seen) in enumerate(group)]  # fmt: skip
     except Exception as error:
         if len(group) == 1:
             return [trouble(error)]
@@ -135,13 +137,13 @@ def _predicted(
 
 
 def _render_output(
-    session: Any, outputs: dict[str, np.ndarray], stored: tuple[int, int], job: Job, spec: WorkerConfig
+    session: Any, outputs: dict[str, np.ndarray], prepared: Prepared, job: Job, spec: WorkerConfig
 ) -> JobResult:
     """Outputs of one image in the requested format."""
     if job.form == "tensors":
         return JobResult({name: np.ascontiguousarray(value) for name, value in outputs.items()})
-    (answer,) = session.read(outputs, [stored], **_min_score(job))
-    return _render_prediction(session, answer, job, spec)
+    (answer,) = session.read(outputs, [prepared.stored], **_min_score(job))
+    return _render_prediction(session, answer, job, spec, prepared.note)
 
 
 def _min_score(job: Job) -> dict[str, float]:
@@ -149,21 +151,22 @@ def _min_score(job: Job) -> dict[str, float]:
     return {} if job.min_score is None else {"min_score": job.min_score}
 
 
-def _render_prediction(session: Any, answer: Any, job: Job, spec: WorkerConfig) -> JobResult:
+def _render_prediction(session: Any, answer: Any, job: Job, spec: WorkerConfig, note: str = "") -> JobResult:
     """A prediction as a JSON row or as a drawn image."""
     if answer.error:
         return JobResult(status=500, reason="failed", message=f"No prediction: {answer.error}."[:400])
+    settings = session.card.get("model_config", {})
     if job.form == "row":
-        record = full(
-            "", answer.row, answer.prediction, session.card.get("model_config", {}).get("classes") or []
-        )
+        record = full("", answer.row, answer.prediction, settings.get("classes") or [])
         del record["path"]  # the sender's name for it, which does not come here
+        if note:
+            record["note"] = note
         return JobResult(json.dumps(finite(record), ensure_ascii=False).encode("utf-8", "replace"))
     from sightline.data.io.encode import encode_jpeg, encode_png
-    from sightline.data.io.images import decode
 
     assert isinstance(job.content, bytes)
-    drawn = import_name(spec.draw)(decode(job.content), answer, session.card)
+    image = input_reader(settings.get("input", "image")).shown(job.content)
+    drawn = import_name(spec.draw)(image, answer, session.card)
     return JobResult(encode_jpeg(drawn) if job.form == "jpeg" else encode_png(drawn))
 
 

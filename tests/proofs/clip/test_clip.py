@@ -63,14 +63,15 @@ def test_it_is_evaluated_and_predicts_files_and_folders(run: Path, data: Path, t
     assert "right" in (tmp_path / "it.csv").read_text()
 
 
-def test_it_is_exported_and_the_light_runtime_names_the_kind(run: Path) -> None:
+def test_it_is_exported_and_the_light_runtime_answers_alike(run: Path, data: Path) -> None:
     from sightline.runtime.session import Session
 
     exported = sl.export(run)
     assert exported.gate is not None
     assert exported.gate.passed
-    with pytest.raises(DataError, match="takes a clip for each item"):
-        Session(exported.file)
+    clip = str(next(iter(sorted((data / "left").iterdir()))))
+    (answer,), (outcome,) = Session(exported.file).predict(clip), sl.load(run, device="cpu").predict(clip)
+    assert answer.row == pytest.approx(outcome.row, abs=2e-5)
     with pytest.raises(UsageError, match="takes a clip"):
         sl.export(run, include="preprocess")
 

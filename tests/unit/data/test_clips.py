@@ -14,7 +14,8 @@ from PIL import Image
 
 from sightline.data.check import look
 from sightline.data.formats import clips as clips_format
-from sightline.data.io.clips import ClipFiles, Segment, clip_frames, clip_seconds, frame_files, nearest
+from sightline.data.io.clip_frames import clip_frames, clip_seconds, frame_files, nearest
+from sightline.data.io.clips import ClipFiles, Segment
 from sightline.data.io.films import film_frames, film_index
 from sightline.data.io.pixels import Files
 from sightline.data.open import open_data

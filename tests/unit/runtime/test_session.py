@@ -16,7 +16,8 @@ from sightline.data.io.images import decode
 from sightline.data.loading.preprocess import resize_to_input
 from sightline.errors import DataError, UnreadableImage, UsageError
 from sightline.runtime import onnx_file
-from sightline.runtime.session import SIDE, Item, Session
+from sightline.runtime.inputs.base import SIDE
+from sightline.runtime.session import Item, Session
 from tests.unit.runtime import exported
 
 KINDS = ("label", "number", "masks", "instances", "outlines")

@@ -11,15 +11,11 @@ import numpy as np
 
 from sightline.data.io.images import decode
 from sightline.errors import DataError
+from sightline.runtime.inputs.base import Prepared
 from sightline.runtime.targets.none import TARGET
 
 CRASH, HANG = b"\0please crash", b"\0please hang"
 SIDE = 8
-
-
-class Prepared(NamedTuple):
-    pixels: np.ndarray
-    stored: tuple[int, int]
 
 
 class Answer(NamedTuple):

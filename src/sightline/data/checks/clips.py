@@ -6,7 +6,7 @@ from sightline.core.card import CheckCard
 from sightline.core.dataset import Dataset
 from sightline.core.report import Finding
 from sightline.data.checks._report import finding_on
-from sightline.data.io.clips import MAX_LOST
+from sightline.data.io.clip_frames import MAX_LOST
 from sightline.data.scan import SHORT_CLIP, Scan
 
 CARD = CheckCard(

@@ -137,6 +137,10 @@ class InputKind(ABC):
         del path
         return True
 
+    def items(self, files: Sequence[Path]) -> list[Path]:
+        """The items that the files found in a folder are."""
+        return [file for file in files if self.is_item(file)]
+
     def named(self, text: str) -> Sequence[tuple[str, np.ndarray]] | None:
         """Names and items that `predict` is given by a word, or by a file or folder that holds several; None
         where files are items. An empty name becomes the number of the item.

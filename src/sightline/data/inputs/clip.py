@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -13,6 +14,7 @@ from sightline.core.dataset import Pixels
 from sightline.core.inputs import InputSpec
 from sightline.core.sample import Batch
 from sightline.data.inputs._kind import InputKind, StoredShape
+from sightline.data.io.clip_frames import clip_strip, clip_view, clips_of
 from sightline.data.io.clips import ClipFiles
 from sightline.data.io.items import first_dtype, item_files
 from sightline.data.io.pixels import Files
@@ -57,11 +59,13 @@ class ClipInput(InputKind):
     def view(self, item: np.ndarray, spec: InputSpec, resize: ResizeMode) -> np.ndarray:
         """T frames, evenly spread over the clip, each brought to size as an image is."""
         height, width = spec.spatial_shape
-        where = np.linspace(0, len(item) - 1, spec.frames or 1).round().astype(int)
-        sized = {
-            i: resize_to_input(item[i], (height, width), resize, spec.channels) for i in set(where.tolist())
-        }
-        return np.stack([sized[i] for i in where.tolist()])
+        return clip_view(
+            item, spec.frames or 1, lambda f: resize_to_input(f, (height, width), resize, spec.channels)
+        )
+
+    def items(self, files: Sequence[Path]) -> list[Path]:
+        """Films, animations and arrays, and the folders that still images lie in."""
+        return clips_of(files)
 
     def planes(self, item: np.ndarray) -> np.ndarray:
         """The frames."""
@@ -69,8 +73,7 @@ class ClipInput(InputKind):
 
     def as_image(self, item: np.ndarray) -> np.ndarray:
         """Frames that are evenly spread over the clip, side by side."""
-        where = np.linspace(0, len(item) - 1, min(self.shown_planes, len(item))).round().astype(int)
-        return np.concatenate(list(item[where]), axis=1)
+        return clip_strip(item, self.shown_planes)
 
     def augment(self, strength: str, flip: bool, spec: InputSpec) -> Step | None:
         """The standard augmentation of images, the same for all frames of a clip."""

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
-from sightline.data.io.images import of_pillow, opened
+from .file_types import Source
+from .images import of_pillow, opened
 
 FRAME_SECONDS = 0.1
 """How long a frame is shown where a file says nothing, or 0: what browsers do."""
 
 
-def animation_seconds(path: Path) -> np.ndarray:
+def animation_seconds(source: Source) -> np.ndarray:
     """(T,) when each frame of an animation is shown, in seconds from the first.
 
     Raises:
         UnreadableImage: If the file cannot be decoded.
     """
-    with opened(path) as image:
+    with opened(source) as image:
         lengths = []
         for page in range(int(getattr(image, "n_frames", 1))):
             image.seek(page)
@@ -28,14 +28,14 @@ def animation_seconds(path: Path) -> np.ndarray:
     return np.concatenate([[0.0], np.cumsum(lengths)[:-1]])
 
 
-def animation_frames(path: Path, numbers: Sequence[int]) -> dict[int, np.ndarray]:
+def animation_frames(source: Source, numbers: Sequence[int]) -> dict[int, np.ndarray]:
     """Some frames of an animation by number, each (H, W, 3 or 1) uint8.
 
     Raises:
         UnreadableImage: If the file cannot be decoded.
     """
     frames = {}
-    with opened(path) as image:
+    with opened(source) as image:
         for number in sorted(numbers):
             image.seek(number)
             frames[number] = of_pillow(image)

@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from sightline.data.io.images import max_pixels
-from sightline.data.io.video_probe import library, open_container
-from sightline.errors import DataError, UnreadableImage
+from ...errors import DataError, UnreadableImage
+from .file_types import Source, name_of
+from .images import max_pixels
+from .video_probe import library, open_container
 
 GUESSED_RATE = 25.0
 """Frames a second of a film that does not say."""
@@ -38,33 +39,35 @@ class FilmIndex:
     seconds: np.ndarray
 
 
-def film_index(path: Path) -> FilmIndex:
-    """The index of a film, read once for each state of the file.
+def film_index(source: Source) -> FilmIndex:
+    """The index of a film, read once for each state of a file.
 
     Raises:
         UnreadableImage: If it is no film, or has no frame.
     """
+    if isinstance(source, bytes):
+        return _read_index(source)
     try:
-        return _index(str(path), path.stat().st_mtime_ns)
+        return _index(str(source), source.stat().st_mtime_ns)
     except OSError as error:
         text = f"cannot be opened ({error.strerror or error})"
-        raise UnreadableImage(path, "unreadable", text) from error
+        raise UnreadableImage(source, "unreadable", text) from error
 
 
-def film_frames(path: Path, numbers: Sequence[int]) -> dict[int, np.ndarray]:
+def film_frames(source: Source, numbers: Sequence[int]) -> dict[int, np.ndarray]:
     """Some frames of a film, each (H, W, 3) RGB or (H, W, 1) uint8, turned as the film says.
 
     Frames that cannot be decoded are missing in the result.
 
     Args:
-        path: The film.
+        source: The film, or its bytes.
         numbers: From 0, in the order in which they are shown.
 
     Raises:
         UnreadableImage: If it is no film, or has no frame.
     """
-    index, wanted = film_index(path), set(numbers)
-    with _opened(path) as (container, stream):
+    index, wanted = film_index(source), set(numbers)
+    with _opened(source) as (container, stream):
         if index.keys is None:
             decoded = enumerate(_decoded(container, stream))
             counted = ((n, frame) for n, frame in decoded if n in wanted and not frame.is_corrupt)
@@ -97,13 +100,16 @@ def _sought(
 @lru_cache(maxsize=8192)
 def _index(name: str, changed: int) -> FilmIndex:
     del changed
-    path = Path(name)
-    with _opened(path) as (container, stream):
+    return _read_index(Path(name))
+
+
+def _read_index(source: Source) -> FilmIndex:
+    with _opened(source) as (container, stream):
         base = float(stream.time_base or 0)
         rate = float(stream.average_rate or stream.guessed_rate or GUESSED_RATE)
         packets = [p for p in _packets(container, stream) if p.size and not p.is_discard]
         if not packets:
-            raise UnreadableImage(path, "unreadable", "has no frame")
+            raise UnreadableImage(name_of(source), "unreadable", "has no frame")
         if any(packet.pts is None for packet in packets) or not base:
             numbers = np.arange(len(packets))
             return FilmIndex(numbers, None, numbers / rate)
@@ -113,23 +119,24 @@ def _index(name: str, changed: int) -> FilmIndex:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
+def _opened(source: Source) -> Iterator[tuple[Any, Any]]:
     """A film's container and its first stream of images that is no cover."""
+    name = "the film" if isinstance(source, bytes) else source.name
     try:
-        container = open_container(str(path), "", path.name)
+        container = open_container(source if isinstance(source, bytes) else str(source), "", name)
     except DataError as error:
-        raise UnreadableImage(path, "unreadable", str(error).removeprefix(f"{path.name} ")) from error
+        raise UnreadableImage(name_of(source), "unreadable", str(error).removeprefix(f"{name} ")) from error
     with container:
         for stream in container.streams.video:
             if "attached_pic" not in str(getattr(stream, "disposition", "")):
                 break
         else:
             what = f"has no video stream, only {len(container.streams)} other streams"
-            raise UnreadableImage(path, "not-an-image", what)
+            raise UnreadableImage(name_of(source), "not-an-image", what)
         width, height = stream.codec_context.width, stream.codec_context.height
         if width * height > max_pixels():
             what = f"has frames of {width} x {height}, more than the limit of {max_pixels():,} pixels. Set "
-            raise UnreadableImage(path, "bomb", what + "SIGHTLINE_MAX_PIXELS if it is meant")
+            raise UnreadableImage(name_of(source), "bomb", what + "SIGHTLINE_MAX_PIXELS if it is meant")
         yield container, stream
 
 

@@ -12,6 +12,8 @@ from ...errors import UnreadableImage
 from .file_types import Source, name_of, open_file
 
 NPY, NPZ = b"\x93NUMPY", b"PK\x03\x04"
+MAX_CHANNELS = 32
+"""Channels that an item may have at most."""
 TYPES = ("uint8", "uint16", "int16", "float16", "float32", "float64")
 """Types of numbers that are read."""
 
@@ -64,6 +66,22 @@ def read_array(source: Source, limit: int) -> np.ndarray:
         text = f"holds {bad:,} values of {array.size:,} that are NaN or infinite"
         raise UnreadableImage(name_of(source), "not-finite", text)
     return array.astype(np.float32) if array.dtype.kind in "fi" else array
+
+
+def read_array_stack(source: Source, limit: int) -> np.ndarray:
+    """(F, H, W, C) of a file that holds an array (F, H, W) or (F, H, W, C).
+
+    Raises:
+        UnreadableImage: As `read_array`; and where the array has other axes.
+    """
+    array = read_array(source, limit)
+    if array.ndim == 3:
+        array = array[..., None]
+    if array.ndim != 4 or array.shape[3] > MAX_CHANNELS:
+        text = f"holds an array of shape {array.shape}. Expected (frames or slices, height, width), or four "
+        text += f"axes with up to {MAX_CHANNELS} channels last"
+        raise UnreadableImage(name_of(source), "unsupported", text)
+    return array
 
 
 class _Member:

@@ -8,12 +8,9 @@ import numpy as np
 
 from sightline.data.io.file_types import ALL_EXTENSIONS
 from sightline.data.io.images import decode, frame_count, full_pages, max_pixels
-from sightline.data.io.numpy_files import array_facts, is_array_file, read_array
+from sightline.data.io.numpy_files import array_facts, is_array_file, read_array_stack
 from sightline.data.io.video import Video
 from sightline.errors import DataError, UnreadableImage
-
-MAX_CHANNELS = 32
-"""Channels that an item may have at most."""
 
 
 def read_stack(path: Path) -> np.ndarray:
@@ -24,16 +21,7 @@ def read_stack(path: Path) -> np.ndarray:
         UnreadableImage: If it cannot be decoded.
     """
     if _is_array(path):
-        array = read_array(path, max_pixels())
-        if array.ndim == 3:
-            array = array[..., None]
-        if array.ndim != 4 or array.shape[3] > MAX_CHANNELS:
-            text = (
-                f"holds an array of shape {array.shape}. Expected (frames or slices, height, width), or four "
-            )
-            text += f"axes with up to {MAX_CHANNELS} channels last"
-            raise UnreadableImage(path, "unsupported", text)
-        return array
+        return read_array_stack(path, max_pixels())
     if path.suffix.lower() in ALL_EXTENSIONS:
         pages = full_pages(path)
         pages = pages if len(pages) > 1 else list(range(frame_count(path)))

@@ -6,6 +6,7 @@ of which (playlists) point to other files and addresses. Therefore, containers a
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -62,11 +63,11 @@ def library() -> Any:
     return av
 
 
-def open_container(text: str, scheme: str, name: str) -> Any:
+def open_container(text: str | bytes, scheme: str, name: str) -> Any:
     """The container of a file or a stream.
 
     Args:
-        text: File or address.
+        text: File or address; or the bytes of a file.
         scheme: Kind of address; "" for a file.
         name: How messages name it.
 
@@ -84,11 +85,11 @@ def open_container(text: str, scheme: str, name: str) -> Any:
     options = {"format_whitelist": formats, "protocol_whitelist": protocols}
     try:
         # "file:": FFmpeg would take what stands before a colon in a file's name for a protocol.
-        where = text if scheme else f"file:{text}"
+        where = io.BytesIO(text) if isinstance(text, bytes) else text if scheme else f"file:{text}"
         return av.open(where, options=options, timeout=TIMEOUT if scheme else None)
     except (av.FFmpegError, OSError) as error:
         what = "does not give a video stream" if scheme else "cannot be read as a video"
-        why = reason(error) if scheme else _why(Path(text))
+        why = reason(error) if scheme else _why(text)
         raise DataError(f"{name} {what}: {why}.") from error
 
 
@@ -99,13 +100,17 @@ def reason(error: BaseException) -> str:
     return str(getattr(error, "strerror", None) or error) or type(error).__name__
 
 
-def _why(path: Path) -> str:
+def _why(source: str | bytes) -> str:
     """Why a file does not open, in words."""
-    if not path.is_file():
-        return "it is no regular file" if path.exists() else "it is not there"
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        head = file.read(512)
+    if isinstance(source, bytes):
+        head, size = source[:512], len(source)
+    else:
+        path = Path(source)
+        if not path.is_file():
+            return "it is no regular file" if path.exists() else "it is not there"
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            head = file.read(512)
     if not head:
         return "it is an empty file"
     if is_video(head):

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sightline.data.io.clips import STILLS, is_clip, natural
+from sightline.data.io.clip_frames import STILLS, is_clip, natural
 from sightline.data.io.video_probe import EXTENSIONS
 from sightline.data.io.walk import files_in, walk
 from sightline.data.parsing.class_folders import as_split, folders
