@@ -179,8 +179,8 @@ class Session:
         Raises:
             UsageError: If a source is of another type.
         """
-        one = isinstance(sources, np.ndarray) and sources.ndim <= len(self._shape)
-        if one or isinstance(sources, str | Path | bytes):
+        single = isinstance(sources, np.ndarray) and sources.ndim <= len(self._shape)
+        if single or isinstance(sources, str | Path | bytes):
             sources = [sources]
         if batch_size < 1:
             raise UsageError(f"batch_size must be at least 1. Received {batch_size}.")
@@ -215,8 +215,7 @@ class Session:
             with self._clock("infer"):
                 outputs = self.infer(np.stack([ready[row].pixels for row in rows]))
             with self._clock("read"):
-                answers_of_rows = self.read(outputs, [ready[row].stored for row in rows])
-                by_row |= zip(rows, answers_of_rows, strict=True)
+                by_row |= zip(rows, self.read(outputs, [ready[row].stored for row in rows]), strict=True)
         answers = (replace(by_row[row], note=item.note) for row, item in enumerate(ready))
         results = []
         for i, item in enumerate(items):

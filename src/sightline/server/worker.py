@@ -128,8 +128,8 @@ def _predicted(
     """Predict images of one shape in a batch; if the batch fails, predict each alone."""
     try:
         outputs = session.infer(np.stack([prepared.pixels for _, prepared in group]))
-        return [_render_output(session, {k: v[n : n + 1] for k, v in outputs.items()}, seen, jobs[i], spec)
-                for n, (i, seen) in enumerate(group)]  # fmt: skip
+        return [_render_output(session, {k: v[n : n + 1] for k, v in outputs.items()}, item, jobs[i], spec)
+                for n, (i, item) in enumerate(group)]  # fmt: skip
     except Exception as error:
         if len(group) == 1:
             return [trouble(error)]
