@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,9 +15,7 @@ import sightline as sl
 from sightline.runtime.cli import main
 from sightline.runtime.session import Session
 from tests.fixtures.clips import growing_clips, growing_frames, write_gif
-from tests.unit.server.running import LONG, ROOT, Running
-
-CODE = "import sys; from sightline.commands.serve import serve; serve(sys.argv[1:], port=0, threads=1)"
+from tests.unit.server.running import Running, serving_files
 
 
 @pytest.fixture(scope="module")
@@ -70,25 +65,8 @@ def write_film(file: Path, frames: np.ndarray) -> bool:
 
 @pytest.fixture(scope="module")
 def served(exported: Path) -> Iterator[Running]:
-    log = exported.parent / "log"
-    with log.open("w") as errors:
-        process = subprocess.Popen(
-            [sys.executable, "-c", CODE, str(exported)], stderr=errors, text=True, cwd=ROOT
-        )
-    try:
-        end = time.monotonic() + LONG
-        while '"listening"' not in log.read_text():
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < end
-            time.sleep(0.05)
-        line = next(text for text in log.read_text().splitlines() if '"listening"' in text)
-        running = Running(process, json.loads(line)["port"], log)
-        running.until_ready()
+    with serving_files(exported) as running:
         yield running
-        assert running.stop() == 0
-    finally:
-        process.kill()
-        process.wait()
 
 
 def of_toolkit(run: Path, source: Path) -> list[tuple[str, dict[str, Any]]]:
@@ -136,7 +114,10 @@ def test_the_server_answers_an_upload_as_predict_does(run: Path, films: Path, se
 
 
 def test_what_is_no_clip_is_refused_by_the_server(served: Running) -> None:
-    assert served.predict(b"no film at all").status in (415, 422)
+    reply = served.predict(b"no film at all")
+    assert reply.status == 422
+    message = reply.json["error"]["message"]
+    assert "cannot be read as a video: it holds no video" in message or "pip install av" in message
     assert served.predict(b"GIF89a" + bytes(40), "image/gif").status == 422
 
 

@@ -125,7 +125,8 @@ def _opened(source: Source) -> Iterator[tuple[Any, Any]]:
     try:
         container = open_container(source if isinstance(source, bytes) else str(source), "", name)
     except DataError as error:
-        raise UnreadableImage(name_of(source), "unreadable", str(error).removeprefix(f"{name} ")) from error
+        why = str(error).removeprefix(f"{name} ").removesuffix(".")
+        raise UnreadableImage(name_of(source), "unreadable", why) from error
     with container:
         for stream in container.streams.video:
             if "attached_pic" not in str(getattr(stream, "disposition", "")):
