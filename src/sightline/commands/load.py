@@ -12,13 +12,18 @@ if TYPE_CHECKING:
 
 
 @command
-def load(path: Path | str, *, device: str = "auto") -> Predictor:
+def load(path: Path | str, *, device: str = "auto", boxes: Path | str | None = None) -> Predictor:
     """Load a predictor from a run folder or a model folder. Loading runs no code from the file.
 
     Args:
         path: Run folder or model folder.
         device: auto, cpu, cuda, cuda:N or mps.
+        boxes: Run folder of the detector that finds the boxes, for keypoints trained on crops of objects.
     """
     from sightline.inference.predictor import ModelPredictor
 
+    if boxes is not None:
+        from sightline.inference.top_down import TopDown
+
+        return TopDown(Path(path), Path(boxes), device)
     return ModelPredictor(Path(path), device)

@@ -37,6 +37,7 @@ def predict(
     fill: Annotated[int, Range(0)] = 0,
     allow_http: Annotated[bool, Heading("Special sources and machines")] = False,
     prompt: str | None = None,
+    boxes: Path | None = None,
     ray: str | None = None,
 ) -> Predicted:
     """Predict on images, folders, globs, videos or a webcam; bad files are reported, the others are
@@ -67,6 +68,7 @@ def predict(
         allow_http: Allow http addresses, as video streams. Images are never downloaded.
         prompt: Prompt for segmentation if `run` is sam:FOLDER (such as "box 10,20,110,220; point 40,50"); the
             box of the object in the first frame for track:mosse.
+        boxes: Run folder of the detector that finds the boxes, for keypoints trained on crops of objects.
         ray: Predict on a cluster of Ray: local, auto, or HOST:PORT of its head. `out` is then a folder for
             Parquet parts, each input is predicted once whatever ends the command, and `source` may also be a
             Parquet table or an object store (s3://, gs://). Needs the extra 'ray'.
@@ -78,11 +80,12 @@ def predict(
     from sightline.inference.summary import Predicted
 
     if ray is not None:
-        _require_none({"--allow-http": allow_http, "--prompt": prompt, "--crops": crops, "--track": track})
+        idle = {"--allow-http": allow_http, "--prompt": prompt, "--crops": crops, "--track": track}
+        _require_none({**idle, "--boxes": boxes})
         return _on_ray(run, source, ray, out=out, to=to, batch_size=batch_size, device=device, top=top,
                        min_score=min_score, classes=classes)  # fmt: skip
     options = tracking.TrackOptions(track, tracker, line, zone, fill)
-    predictor = promptable.predictor(run, prompt, device)
+    predictor = promptable.predictor(run, prompt, device, boxes)
     settings = predictor.settings
     kind, names = presenters.kind_of(predictor.task.card.prediction_type), settings.get("classes", [])
     summary = Predicted(out=out, without=0 if kind.objects else None)
@@ -96,8 +99,7 @@ def predict(
     measured = replace(wish, least=0.0) if writers.unfiltered(form) and min_score is None else None
     ids = settings.get("class_ids") or list(range(len(names)))
     context = writers.WriterContext(out or Path(), kind, names, ids, sources, str(run), options, tracked)
-    writer = writers.open_writer(form, context)
-    answers = predictor.answers(sources, batch_size)
+    writer, answers = writers.open_writer(form, context), predictor.answers(sources, batch_size)
     if tracked is not None:
         answers, summary.counts = tracked.follow(sources, answers), tracked.counts
     cutter = cutting.cut_out(crops, kind, sources, names)

@@ -84,7 +84,8 @@ def open_predictions(
     if reason := part.targets.mismatch(targets):
         raise DataError(f"{predictions} holds no predictions for {data}: {reason}.")
     kind = task_type(card.name)
-    info = DataInfo(classes, part.outputs, 3, (1, 1), (0.0,), (1.0,), 0)
+    facts = part.targets.summary(len(classes or ())).get("statistics", {})
+    info = DataInfo(classes, part.outputs, 3, (1, 1), (0.0,), (1.0,), 0, statistics=facts)
     return PredictedData(
         kind(info, kind.Options()), part, name, targets.as_prediction(len(classes or ())), messages
     )

@@ -50,9 +50,9 @@ def require_whole_images(settings: Mapping[str, Any], what: str) -> None:
     """
     if settings.get("crop") == "box":
         raise UsageError(
-            f"{what}: the model is shown one object at a time, cut out by its box, and this version takes no "
-            "boxes for new images. `sightline evaluate` scores it on annotated boxes. For images that show "
-            "one object each, train with --crop image."
+            f"{what}: the model is shown one object at a time, cut out by its box. `sightline predict RUN "
+            "IMAGES --boxes DETECT_RUN` takes the boxes that a detector finds. For images that show one "
+            "object each, train with --crop image."
         )
 
 

@@ -15,15 +15,22 @@ from sightline.errors import UnreadableImage, UsageError
 from sightline.inference import untrained
 from sightline.inference.predictor import ModelPredictor
 from sightline.inference.sources import Answer, Input, Sources
+from sightline.inference.top_down import TopDown
 from sightline.tasks import TASKS
 
 
-def predictor(run: Path, prompt: str | None, device: str) -> ModelPredictor | Prompted:
+def predictor(
+    run: Path, prompt: str | None, device: str, boxes: Path | None = None
+) -> ModelPredictor | Prompted:
     """The predictor of a run, a promptable model, or a model with nothing to train by its name.
 
     Raises:
         UsageError: If a prompt is missing, or is none of this model's.
     """
+    if boxes is not None:
+        if prompt is not None:
+            raise UsageError("--boxes cannot be given with --prompt: leave one out.")
+        return TopDown(run, boxes, device)
     promptable = {name: module for task in TASKS.names() for name, module in _prompted(task).items()}
     whole = str(run) in promptable
     kind, colon, weights = (str(run), ":", "") if whole else str(run).partition(":")

@@ -17,11 +17,14 @@ from PIL import Image
 
 import sightline as sl
 from sightline.core.dataset import Classes, Dataset
+from sightline.core.predictor import Outcome
+from sightline.core.targets.instances import Instances
 from sightline.core.targets.keypoints import FIGURE, VISIBLE, Keypoints
 from sightline.data.io.pixels import Arrays
 from sightline.data.open import open_data
 from sightline.data.split import split
 from sightline.errors import DataError, UsageError
+from sightline.inference.sources import Answer
 from sightline.tasks.keypoints.task import KeypointTask
 
 BOX = {"crop": "box"}
@@ -144,26 +147,81 @@ def write_coco(data: Dataset, folder: Path) -> Path:
     return folder / "figures.json"
 
 
-def test_train_and_evaluate_on_crops(tmp_path: Path) -> None:
-    """The report calls the scores an oracle of boxes; what is shown without boxes is refused."""
-    file = write_coco(two_in_each(24), tmp_path / "figures")
-    run = sl.train(str(file), size=32, epochs=2, out=tmp_path / "run")
-    results = run.results
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    folder = tmp_path_factory.mktemp("figures")
+    file = write_coco(two_in_each(24), folder / "figures")
+    return sl.train(str(file), size=32, epochs=2, out=folder / "run")
+
+
+@pytest.fixture(scope="module")
+def detector(run: Any) -> Path:
+    data = run.record.arguments["data"]
+    return Path(sl.train(data, task="detect", size=32, epochs=1, out=run.path.parent / "boxes").path)
+
+
+def test_the_report_calls_it_an_oracle_of_boxes(run: Any, tmp_path: Path) -> None:
+    results, report = run.results, (run.path / "report.html").read_text()
     assert any("oracle of boxes" in sentence for sentence in results.conclusions)
     assert results.n % 2 == 0
     assert run.record.model_config.to_json()["crop"] == "box"
-    assert "oracle of boxes" in (run.path / "report.html").read_text()
-    assert "48 objects are cut out of 24 images" in (run.path / "report.html").read_text()
+    assert "oracle of boxes" in report
+    assert "48 objects are cut out of 24 images" in report
     again = sl.evaluate(run.path)
     for name, score in results.scores.items():
         assert again.scores[name].value == pytest.approx(score.value, nan_ok=True)
     other = sl.evaluate(run.path, str(write_coco(two_in_each(3), tmp_path / "others")))
     assert other.n == 6
     assert any("oracle of boxes" in sentence for sentence in other.conclusions)
-    with pytest.raises(UsageError, match=r"cannot predict: .* cut out by its box"):
+
+
+def test_without_boxes_a_model_of_crops_answers_nothing(run: Any, detector: Path) -> None:
+    with pytest.raises(UsageError, match=r"cannot predict: .*--boxes DETECT_RUN"):
         sl.load(run.path)
     with pytest.raises(UsageError, match="cannot be exported"):
         sl.export(run.path, to="onnx")
+    with pytest.raises(UsageError, match="is shown whole images and takes no boxes"):
+        sl.load(detector, boxes=detector)
+    with pytest.raises(UsageError, match="cannot predict"):
+        sl.load(run.path, boxes=run.path)
+
+
+def test_detected_objects_are_placed_in_the_image(
+    run: Any, detector: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """With the annotated boxes in place of detected ones, the answer is that of evaluation, in pixels of the
+    image; a box of low score is left out, and an image without a box has no object."""
+    predictor: Any = sl.load(run.path, boxes=detector)
+    data = open_data(run.record.arguments["data"])
+    ids, crops, _ = run.predictions("test")
+    image = ids[0].rpartition("@")[0]
+    i = list(data.ids).index(image)
+    boxes = data.targets[i].boxes.repeat(2, 1)
+    scores = torch.tensor([1.0, 0.5, 0.0, 0.0])
+
+    def found(sources: Any, batch_size: int) -> Any:
+        for batch in sources.batches(batch_size):
+            for item in batch:
+                keep = torch.ones(4, dtype=torch.bool) if item.id.endswith(Path(image).name) else scores > 2
+                sizes, labels = torch.tensor([[64, 128]]), torch.zeros(4).long()
+                objects = Instances(torch.tensor([4]), sizes, boxes, labels, scores)
+                yield Answer(item, Outcome(item.id, objects.select(keep), {}))
+
+    monkeypatch.setattr(predictor.detector, "answers", found)
+    folder = Path(run.record.arguments["data"]).parent
+    other = next(name for name in data.ids if name != image)
+    whole, nothing = predictor.predict([str(folder / image), str(folder / other)])
+    assert nothing.prediction.counts.tolist() == [0]
+    assert whole.prediction.counts.tolist() == [2]
+    assert torch.equal(whole.prediction.boxes, boxes[:2])
+    for k in range(2):
+        crop = crops[ids.index(f"{image}@{k + 1}")]
+        corner = (boxes[k, :2] - (boxes[k, 2:] - boxes[k, :2]) / 8).floor()
+        assert torch.allclose(whole.prediction.points[k], crop.points[0] + corner, atol=0.02)
+        assert torch.allclose(whole.prediction.scores[k], crop.scores[0] * scores[k], atol=1e-4)
+    assert sl.predict(run.path, [str(folder)], boxes=detector, out=tmp_path / "points.json").total == 24
+    scored = sl.evaluate(tmp_path / "points.json", run.record.arguments["data"], task="keypoints")
+    assert scored.n == 24, "images as they are, without an oracle"
 
 
 def test_people_of_coco(data_folder: Callable[[str], Path]) -> None:

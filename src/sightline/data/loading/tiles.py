@@ -16,6 +16,7 @@ from sightline.core.inputs import InputSpec
 from sightline.core.sample import Batch
 from sightline.core.targets._windows import Window
 from sightline.core.targets.base import Targets
+from sightline.core.targets.instances import Instances
 from sightline.data.io.levels import Span
 from sightline.data.io.pixels import windows
 from sightline.data.io.regions import Windows
@@ -27,6 +28,8 @@ from sightline.ops.resize_shape import fixed
 
 MIN_VISIBLE_SHARE = 0.2
 """Share of an object that must lie in a tile to be looked for there."""
+CROP_SCALE = 1.25
+"""Sides of a crop as a multiple of those of the box, since boxes often cut hands and feet off."""
 _OPEN_IMAGES = 4  # images kept open while their tiles are read
 
 
@@ -72,6 +75,14 @@ def tile_windows(sizes: Tensor, side: int) -> Tiles:
             corner.append([x, y])
             shape.append([h, w])
     return Tiles(torch.tensor(owner), torch.tensor(corner), torch.tensor(shape), sizes)
+
+
+def object_crops(objects: Instances) -> Tiles:
+    """The crop of each object: its box, `CROP_SCALE` times as large, rounded outward to whole pixels."""
+    low, high = objects.boxes.double().view(-1, 2, 2).unbind(1)
+    around = (high - low) * (CROP_SCALE - 1) / 2
+    corner, end = (low - around).floor().long(), (high + around).ceil().long()
+    return Tiles(objects.image, corner, (end - corner).flip(1), objects.sizes)
 
 
 def tile_dataset(dataset: Dataset, side: int) -> tuple[Dataset, Tiles]:

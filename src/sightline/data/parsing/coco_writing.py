@@ -39,7 +39,7 @@ class LabelFile:
         skeleton: Skeleton | None = None,
     ) -> None:
         self._classes, self._info, self._numbers = classes, info, numbers or itertools.count(1)
-        self._points = {} if skeleton is None else category_of(skeleton)
+        self.skeleton = skeleton
         self._images: list[dict[str, Any]] = []
         self._between = "\n"
         self._stream = path.open("w", encoding="utf-8")
@@ -55,8 +55,9 @@ class LabelFile:
 
     def close(self) -> None:
         """Write images and categories, and close the file."""
+        points = {} if self.skeleton is None else category_of(self.skeleton)
         pairs = zip(self._classes.ids, self._classes.names, strict=True)
-        categories = [{"id": i, "name": name, **self._points} for i, name in pairs]
+        categories = [{"id": i, "name": name, **points} for i, name in pairs]
         rest: dict[str, Any] = {"images": self._images, "categories": categories}
         if self._info is not None:
             rest["info"] = self._info

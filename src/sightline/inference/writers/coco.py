@@ -26,6 +26,7 @@ class CocoWriter(Writer):
         """Write the objects of one image."""
         if answer.outcome.error:
             return
+        self._file.skeleton = getattr(answer.outcome.prediction, "skeleton", None)
         for size, objects in objects_of(answer.outcome.prediction):
             self._images += 1
             self._file.write(self._images, answer.input.name, size, objects)

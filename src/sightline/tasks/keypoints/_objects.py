@@ -10,11 +10,9 @@ from torch import Tensor
 
 from sightline.core.dataset import Dataset
 from sightline.core.targets.keypoints import Keypoints
-from sightline.data.loading.tiles import TilePixels, Tiles
+from sightline.data.loading.tiles import CROP_SCALE, TilePixels, object_crops
 from sightline.errors import DataError
 
-MARGIN = 1.25
-"""Sides of a crop as a multiple of those of the box, since boxes often cut hands and feet off."""
 ORACLE = (
     "Boxes are given: each object is cut out by its annotated box, so the scores are those with an oracle of "
     "boxes, and the images that are counted are crops of one object each. With detected boxes the scores are "
@@ -23,8 +21,8 @@ ORACLE = (
 
 
 def one_item_each(dataset: Dataset) -> Dataset:
-    """A data set whose items are the objects of another: its box, `MARGIN` times as large, cut out of the
-    image; edges are rounded outward to whole pixels, so that no pixel is changed. Points and boxes are in
+    """A data set whose items are the objects of another: cut out of the image
+    by its box; see `object_crops`. No pixel is changed. Points and boxes are in
     pixels of the crop. Objects of an image are a group, and stay in one part of a split.
 
     Crowds, objects without a labeled point and those whose box has no area in the image give no item; how
@@ -40,14 +38,14 @@ def one_item_each(dataset: Dataset) -> Dataset:
     if not keep.any():
         raise DataError(f"{dataset.name}: no object can be cut out ({left_out or 'there is none'}).")
     usable = targets.select(keep)
-    tiles = _crops(usable)
+    tiles = object_crops(usable)
     sizes, owner = usable.sizes[tiles.owner], tiles.owner.numpy()
     single = usable.reassign_images(torch.arange(len(owner)), sizes).warp(tiles.places(), tiles.sizes)
     place = (torch.arange(len(keep)) - (targets.counts.cumsum(0) - targets.counts)[targets.image])[keep]
     ids = [f"{dataset.ids[i]}@{k + 1}" for i, k in zip(owner.tolist(), place.tolist(), strict=True)]
     names = np.array(dataset.ids, dtype=object) if dataset.groups is None else dataset.groups
     shown = len(np.unique(owner))
-    message = f"{len(owner)} objects are cut out of {shown} images, by their boxes x {MARGIN:g}."
+    message = f"{len(owner)} objects are cut out of {shown} images, by their boxes x {CROP_SCALE:g}."
     if shown < len(dataset):
         message += f" {len(dataset) - shown} images give none."
     message += f" Left out: {left_out}." if left_out else ""
@@ -75,11 +73,3 @@ def _usable(targets: Keypoints) -> tuple[Tensor, str]:
                "objects whose box has no area in the image": flat}  # fmt: skip
     words = [f"{int(mask.sum())} {what}" for what, mask in reasons.items() if mask.any()]
     return ~(crowd | bare | flat), ", ".join(words)
-
-
-def _crops(targets: Keypoints) -> Tiles:
-    """The crop of each object."""
-    low, high = targets.boxes.double().view(-1, 2, 2).unbind(1)
-    around = (high - low) * (MARGIN - 1) / 2
-    corner, end = (low - around).floor().long(), (high + around).ceil().long()
-    return Tiles(targets.image, corner, (end - corner).flip(1), targets.sizes)
