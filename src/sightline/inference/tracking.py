@@ -35,7 +35,7 @@ class FilmTracking:
 
     Args:
         task: The task of the model.
-        tracker: Name of the tracker.
+        tracker: Name of the tracker; "" where objects are not tracked.
         thresholds: Score threshold, for each class or all.
         least: Objects with a lower score are left out; 0 for none.
         classes: Indices of the classes that are tracked, or None for all.
@@ -141,14 +141,14 @@ class TrackOptions:
 
     Attributes:
         track: Whether objects are tracked.
-        tracker: Name of the tracker.
+        tracker: Name of the tracker; "" where objects are not tracked.
         lines: Each "x1,y1,x2,y2" in pixels.
         zones: Each "x1,y1,x2,y2,x3,y3,..." in pixels.
         fill: Frames up to which gaps of tracks are filled.
     """
 
     track: bool = False
-    tracker: str = "bytetrack"
+    tracker: str = ""
     lines: Sequence[str] = ()
     zones: Sequence[str] = ()
     fill: int = 0

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sightline.core.report import Finding
 from sightline.core.targets.instances import Instances
 from sightline.core.targets.label import ClassLabels
-from sightline.tasks.classify import _label_issues as labels
+from sightline.metrics.functional import confident_learning as labels
 from sightline.tasks.detect import _label_issues as boxes
 
 NAMES = ("red", "green", "blue")
