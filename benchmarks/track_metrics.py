@@ -1,6 +1,6 @@
 """Scores of tracking beside TrackEval: equal, and how much faster.
 
-python -m benchmarks.track_metrics          (needs `pip install trackeval==1.3.0` and SIGHTLINE_DATA)
+python benchmarks/track_metrics.py          (needs `pip install trackeval==1.3.0` and SIGHTLINE_DATA)
 
 `--constants` prints the numbers that tests/unit/metrics/test_track_values.py compares with.
 """

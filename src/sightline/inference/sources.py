@@ -17,8 +17,8 @@ from sightline.core.inputs import InputSpec
 from sightline.data.inputs import in_memory, input_kind, item_source
 from sightline.data.io import video
 from sightline.data.io.file_types import ALL_EXTENSIONS, open_file
-from sightline.data.io.images import full_pages
 from sightline.data.io.levels import Cuts, Span, Watched
+from sightline.data.io.pages import full_pages
 from sightline.data.io.pixels import Arrays, Files, Pages
 from sightline.data.io.video import Video
 from sightline.data.io.walk import describe_skipped, files_below, globbed, home

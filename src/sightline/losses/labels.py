@@ -2,8 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor
 from torch.nn import functional as F
+
+from sightline.core.task import DataInfo
+
+
+def classifier_settings(info: DataInfo, class_weights: str, label_smoothing: float) -> dict[str, Any]:
+    """Settings of a classifier: its classes, and what `cross_entropy` takes.
+
+    Args:
+        info: The data.
+        class_weights: "balanced" for weights that make all classes count alike, else 1 for each.
+        label_smoothing: Share of the target that is spread over all classes.
+    """
+    assert info.classes is not None
+    k = len(info.classes)
+    weights = [1.0] * k
+    if class_weights == "balanced":
+        weights = [sum(info.class_counts) / (k * max(count, 1)) for count in info.class_counts]
+    return {
+        "classes": list(info.classes.names),
+        "class_ids": list(info.classes.ids),
+        "class_weights": weights,
+        "label_smoothing": label_smoothing,
+        "temperature": 1.0,
+    }
 
 
 def cross_entropy(logits: Tensor, goal: Tensor, weights: Tensor, smooth: float) -> Tensor:

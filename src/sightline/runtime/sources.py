@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..data.io.file_types import ALL_EXTENSIONS, open_file
-from ..data.io.images import full_pages
+from ..data.io.pages import full_pages
 from ..data.io.video_probe import EXTENSIONS, is_video
 from ..data.io.walk import describe_skipped, files_below, globbed, home
 from ..errors import UnreadableImage, UsageError

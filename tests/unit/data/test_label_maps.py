@@ -17,8 +17,9 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from sightline.data.io.encode import encode_png
-from sightline.data.io.images import full_pages, stored
+from sightline.data.io.images import stored
 from sightline.data.io.label_maps import codes_of, composed, look, nearest
+from sightline.data.io.pages import full_pages
 from sightline.data.io.pixels import Pages
 from sightline.errors import UnreadableImage
 

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from sightline.data.io import regions as module
-from sightline.data.io.images import decode, full_pages
+from sightline.data.io.clip_frames import is_clip
+from sightline.data.io.images import decode
+from sightline.data.io.pages import frame_pages, full_pages
 from sightline.data.io.pixels import Files, Pages, windows
 from sightline.data.io.regions import Parts, Whole
 from sightline.errors import UnreadableImage
@@ -178,3 +180,6 @@ def test_smaller_copies_are_no_pages(tmp_path: Path) -> None:
     noise().save(file, save_all=True, append_images=[small, noise("L")])
     assert full_pages(file) == [0, 2]
     assert windows(Pages([(file, 2)]), 0).read(0, 0, 5, 5).shape == (5, 5, 1)
+    noise().save(file, save_all=True, append_images=[small])
+    assert frame_pages(file) == [0]
+    assert not is_clip(file)

@@ -19,7 +19,7 @@ def animation_seconds(source: Source) -> np.ndarray:
     Raises:
         UnreadableImage: If the file cannot be decoded.
     """
-    with opened(source) as image:
+    with opened(source) as (image, _, _):
         lengths = []
         for page in range(int(getattr(image, "n_frames", 1))):
             image.seek(page)
@@ -35,7 +35,7 @@ def animation_frames(source: Source, numbers: Sequence[int]) -> dict[int, np.nda
         UnreadableImage: If the file cannot be decoded.
     """
     frames = {}
-    with opened(source) as image:
+    with opened(source) as (image, _, _):
         for number in sorted(numbers):
             image.seek(number)
             frames[number] = of_pillow(image)

@@ -17,8 +17,9 @@ from ...errors import UnreadableImage
 from .animations import animation_frames, animation_seconds
 from .file_types import ALL_EXTENSIONS, ARRAY_EXTENSIONS, EXTENSIONS, Source, name_of, what_is
 from .films import film_frames, film_index
-from .images import decode, frame_count, full_pages, max_pixels
+from .images import decode, max_pixels
 from .numpy_files import array_facts, is_array_file, read_array_stack
+from .pages import frame_pages
 from .video_probe import EXTENSIONS as FILM_EXTENSIONS
 from .walk import files_in
 
@@ -127,7 +128,7 @@ def clip_frames(source: Source, numbers: Sequence[int]) -> dict[int, np.ndarray]
         stack = read_array_stack(source, max_pixels())
         return {n: stack[n] for n in numbers}
     if ending in EXTENSIONS["tiff"]:
-        pages = _pages(source)
+        pages = frame_pages(source)
         return {n: decode(source, page=pages[n]) for n in numbers}
     return animation_frames(source, numbers) if ending in ALL_EXTENSIONS else film_frames(source, numbers)
 
@@ -148,7 +149,7 @@ def is_clip(path: Path) -> bool:
     ending = path.suffix.lower()
     if ending in ANIMATED - {".gif"}:
         try:
-            return len(_pages(path)) > 1 if ending in EXTENSIONS["tiff"] else frame_count(path) > 1
+            return len(frame_pages(path)) > 1
         except UnreadableImage:
             return False
     return ending in FILM_EXTENSIONS or ending in ARRAY_EXTENSIONS or ending == ".gif"
@@ -173,7 +174,7 @@ def _read_seconds(source: Source) -> np.ndarray:
     elif ending in ARRAY_EXTENSIONS:
         count = array_facts(source).shape[0]
     elif ending in EXTENSIONS["tiff"]:
-        count = len(_pages(source))
+        count = len(frame_pages(source))
     elif ending in ALL_EXTENSIONS:
         return animation_seconds(source)
     else:
@@ -191,11 +192,6 @@ def _ending(source: Source) -> str:
         return ARRAY_EXTENSIONS[0]
     kind, _ = what_is(source[:512])
     return EXTENSIONS[kind][0] if kind else ""
-
-
-def _pages(source: Source) -> list[int]:
-    pages = full_pages(source)
-    return pages if len(pages) > 1 else list(range(frame_count(source)))
 
 
 def _good(files: Sequence[Path], numbers: Sequence[int]) -> dict[int, np.ndarray]:

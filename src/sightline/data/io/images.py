@@ -30,7 +30,7 @@ from .bands import band_facts
 from .file_types import EXTENSIONS, Source, has_end, name_of, open_file, what_is
 from .headers import bits_of, ceiling, has_alpha, is_wide, orientation_of, upright_size
 from .levels import Span, on_white, scaled, upright
-from .tiff import Blocks, Tiff, blocks
+from .tiff import Tiff
 
 try:
     from simplejpeg import decode_jpeg
@@ -39,7 +39,6 @@ except ImportError:  # the light runtime does without: Pillow gives the same pix
 
 MAX_PIXELS = 2**27
 PillowImage = Image.Image
-_SUBFILE, _REDUCED, _MASK = 254, 1, 4  # TIFF 6.0, section 8: NewSubfileType
 _WRONG = "holds {}, and not jpeg, png, webp, bmp, tiff, gif, ppm/pgm, avif or jpeg 2000. Convert it"
 
 # The allow-list. The classes are called directly, not through Image.open: no other reader can be reached,
@@ -202,7 +201,7 @@ def probe(source: Source) -> ImageFacts:
 
 
 def _probe(source: Source) -> ImageFacts:
-    with _open_image(source) as (image, kind, size), _trouble(source, kind, size):
+    with opened(source) as (image, kind, size):
         orientation = orientation_of(image, kind)
         height, width = upright_size(image, kind, orientation)
         bands = image.getbands()
@@ -241,7 +240,7 @@ def size_of(source: Source) -> tuple[int, int]:
 
 
 def _size_of(source: Source) -> tuple[int, int]:
-    with _open_image(source) as (image, kind, size), _trouble(source, kind, size):
+    with opened(source) as (image, kind, _):
         return upright_size(image, kind, orientation_of(image, kind))
 
 
@@ -268,7 +267,7 @@ def stored(source: Source, page: int = 0) -> Stored:
         UnreadableImage: As `decode`; "unsupported" where numbers would be lost on the way (three channels
             of 16 bits, fractions, print colours, a PGM of less than 8 bits).
     """
-    with _open_image(source, page) as (image, kind, size), _trouble(source, kind, size):
+    with opened(source, page) as (image, kind, _):
         bits, scaled_up = bits_of(image, kind), kind == "ppm" and image.tile[0][0] != "raw"
         image.load()
         values = np.array(image, dtype=np.uint8 if image.mode == "1" else None)
@@ -287,61 +286,20 @@ def stored(source: Source, page: int = 0) -> Stored:
         return Stored(values, kind, colors)
 
 
-def full_pages(source: Source) -> list[int]:
-    """Indices, from 0, of the images in a TIFF that are not smaller copies or masks of others.
-
-    [0] for files of other formats, of which the first image is taken.
-
-    Raises:
-        UnreadableImage: If the header cannot be read.
-    """
-    try:
-        return _full_pages(source)
-    except UnreadableImage:
-        if band_facts(source) is None:
-            raise
-        return [0]
-
-
-def _full_pages(source: Source) -> list[int]:
-    with _open_image(source, judge=False) as (image, kind, size), _trouble(source, kind, size):
-        if kind != "tiff":
-            return [0]
-        pages = []
-        for page in range(int(image.n_frames)):
-            image.seek(page)
-            if not image.tag_v2.get(_SUBFILE, 0) & (_REDUCED | _MASK):
-                pages.append(page)
-        return pages or [0]
-
-
-def frame_count(source: Source) -> int:
-    """Images in a file: frames of an animation, pages of a TIFF. Raises UnreadableImage as `probe`."""
-    with opened(source) as image:
-        return int(getattr(image, "n_frames", 1))
-
-
 @contextmanager
-def opened(source: Source) -> Iterator[Any]:
-    """A file as Pillow's image, whose frames the caller seeks. Raises UnreadableImage as `decode`."""
-    with _open_image(source) as (image, kind, size), _trouble(source, kind, size):
-        yield image
+def opened(source: Source, page: int = 0, judge: bool = True) -> Iterator[tuple[Any, str, int]]:
+    """A file as Pillow's image, whose frames and pages the caller may seek; its format, and size in bytes.
 
-
-def tiff_blocks(source: Source, page: int, least: int) -> Blocks | None:
-    """Blocks of a page of a TIFF with at least this many pixels, each of which decodes to its part of the
-    image. None for other files, and if pixels depend on the whole (rotated, scaled by its own extremes).
+    Args:
+        source: A file, or the bytes of one.
+        page: Which image of a file of several, from 0.
+        judge: Whether an image of more than `max_pixels` is refused.
 
     Raises:
-        UnreadableImage: As `probe`, but of any size.
+        UnreadableImage: As `decode`; also of what goes wrong while it is open.
     """
-    with _open_image(source, page, judge=False) as (image, kind, size), _trouble(source, kind, size):
-        width, height = image.size
-        if kind != "tiff" or width * height < least or orientation_of(image, kind) != 1:
-            return None
-        if (image.mode == "F" or image.mode.startswith("I")) and ceiling(image, kind) is None:
-            return None
-        return blocks(image)
+    with _open_image(source, page, judge) as (image, kind, size), _trouble(source, kind, size):
+        yield image, kind, size
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import numpy as np
 
 from .file_types import Source
 from .headers import ceiling, has_alpha, is_wide
-from .images import _open_image, _trouble
+from .images import opened
 
 NAN = float("nan")
 
@@ -37,7 +37,7 @@ def raw(source: Source, page: int = 0) -> Raw:
     Raises:
         UnreadableImage: As `decode`.
     """
-    with _open_image(source, page) as (image, kind, size), _trouble(source, kind, size):
+    with opened(source, page) as (image, kind, _):
         if is_wide(image.mode):
             top = ceiling(image, kind)
             image.load()

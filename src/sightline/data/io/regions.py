@@ -10,8 +10,9 @@ from typing import Protocol
 import numpy as np
 
 from ...errors import UnreadableImage
-from .images import decode, tiff_blocks
+from .images import decode
 from .levels import Span
+from .pages import tiff_blocks
 from .tiff import Blocks
 
 LARGE = 2**24

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from sightline.data.io.file_types import ALL_EXTENSIONS
-from sightline.data.io.images import decode, frame_count, full_pages, max_pixels
+from sightline.data.io.images import decode, max_pixels
 from sightline.data.io.numpy_files import array_facts, is_array_file, read_array_stack
+from sightline.data.io.pages import frame_pages
 from sightline.data.io.video import Video
 from sightline.errors import DataError, UnreadableImage
 
@@ -23,9 +24,7 @@ def read_stack(path: Path) -> np.ndarray:
     if _is_array(path):
         return read_array_stack(path, max_pixels())
     if path.suffix.lower() in ALL_EXTENSIONS:
-        pages = full_pages(path)
-        pages = pages if len(pages) > 1 else list(range(frame_count(path)))
-        return _stacked(path, [decode(path, page=page) for page in pages])
+        return _stacked(path, [decode(path, page=page) for page in frame_pages(path)])
     try:
         with Video(path) as film:
             return _stacked(path, [frame.pixels for frame in film])

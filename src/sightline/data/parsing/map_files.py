@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sightline.core.report import Finding, Severity
-from sightline.data.io.images import full_pages
+from sightline.data.io.pages import full_pages
 from sightline.data.parsing.class_tables import Table
 from sightline.data.parsing.map_discovery import Item, by_lists
 from sightline.data.parsing.splits import name_of

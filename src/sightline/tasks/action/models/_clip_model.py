@@ -35,19 +35,8 @@ class ClipModel(Model):
     @staticmethod
     def settings_for(info: DataInfo, options: ActionOptions) -> dict[str, Any]:
         """Settings that follow from the data and the options."""
-        assert info.classes is not None
-        k = len(info.classes)
-        weights = [1.0] * k
-        if options.class_weights == "balanced":
-            weights = [sum(info.class_counts) / (k * max(c, 1)) for c in info.class_counts]
-        return {
-            "classes": list(info.classes.names),
-            "class_ids": list(info.classes.ids),
-            "backbone": options.backbone,
-            "class_weights": weights,
-            "label_smoothing": options.label_smoothing,
-            "temperature": 1.0,
-        }
+        common = labels.classifier_settings(info, options.class_weights, options.label_smoothing)
+        return {**common, "backbone": options.backbone}
 
     @classmethod
     def postprocess(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> dict[str, Tensor]:

@@ -52,19 +52,8 @@ class Net(Model):
     @staticmethod
     def settings_for(info: DataInfo, options: ClassifyOptions) -> dict[str, Any]:
         """Settings that follow from the data and the options."""
-        assert info.classes is not None
-        k = len(info.classes)
-        weights = [1.0] * k
-        if options.class_weights == "balanced":
-            weights = [sum(info.class_counts) / (k * max(c, 1)) for c in info.class_counts]
-        return {
-            "classes": list(info.classes.names),
-            "class_ids": list(info.classes.ids),
-            "multilabel": info.multilabel,
-            "class_weights": weights,
-            "label_smoothing": options.label_smoothing,
-            "temperature": 1.0,
-        }
+        common = labels.classifier_settings(info, options.class_weights, options.label_smoothing)
+        return {**common, "multilabel": info.multilabel}
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """{"logits": (B, K)} for (B, C, H, W) images."""
