@@ -24,7 +24,7 @@ def train(sightline: Callable, *words: object, code: int = 0) -> str:
     return str(completed.err)
 
 
-def test_what_a_teacher_says_is_learnt_without_the_truth(sightline: Callable, tmp_path: Path) -> None:
+def test_what_a_teacher_says_is_learnt_without_the_targets(sightline: Callable, tmp_path: Path) -> None:
     """With all of the loss the teacher's, a student agrees with it: its mistakes are learnt too."""
     train(sightline, "digits", "--model", "lenet5", "--epochs", "2", "--out", "teacher")
     err = train(sightline, "digits", "--model", "lenet5", "--epochs", "2", "--teacher", "teacher",
@@ -33,7 +33,7 @@ def test_what_a_teacher_says_is_learnt_without_the_truth(sightline: Callable, tm
     run = Run.open("student")
     first = next(run.events())
     assert first["train_loss"] == pytest.approx(first["train_taught"])
-    assert first["train_truth"] > 0
+    assert first["train_target"] > 0
     assert len(run.record.teacher["weights"]) == 64
     ids, theirs, _ = Run.open("teacher").predictions("test")
     same, default, _ = run.predictions("test")

@@ -64,7 +64,7 @@ def fits(plan: Plan, path: Path, card: Mapping[str, Any], option: str) -> None:
     theirs, own_info = card["data_info"], json.loads(json.dumps(asdict(plan.task.info)))
     if card["model_config"]["task"] != plan.task.card.name:
         raise UsageError(
-            f"{option} {path} was trained for task '{card['settings']['task']}', this is "
+            f"{option} {path} was trained for task '{card['model_config']['task']}', this is "
             f"'{plan.task.card.name}'. Name a run of this task."
         )
     for name, what in (("classes", "classes"), ("outputs", "numbers"), ("channels", "channels of images"),

@@ -72,8 +72,12 @@ def test_label_studio_points_without_a_box_are_one_object(tmp_path: Path) -> Non
 
 def test_label_studio_points_of_nobody_are_an_error(tmp_path: Path) -> None:
     results = [box("b1", "cow", 0, 0, 50, 100), box("b2", "cow", 50, 0, 50, 100), point("nose", 25, 50)]
-    finding = problems(open_data(label_studio(tmp_path, results)))["keypoints-without-object"]
+    path = label_studio(tmp_path, results)
+    finding = problems(open_data(path, target_type="keypoints"))["keypoints-without-object"]
     assert (finding.severity, finding.count) == ("error", 1)
+    boxes = open_data(path)  # one point among two boxes is a slip
+    assert boxes.target_type == "instances"
+    assert problems(boxes)["shapes-not-boxes"].count == 1
 
 
 def test_label_studio_is_read_as_the_task_asks(tmp_path: Path) -> None:
