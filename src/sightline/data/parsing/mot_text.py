@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 
 from sightline.errors import DataError
 
-_NUMBER = r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?"
-_LINE = re.compile(rf"\s*\d+(\.0*)?\s*[,\s]\s*-?\d+(\.0*)?(\s*[,\s]\s*{_NUMBER}){{5,8}}\s*,?\s*")
+# No text matches a part of these in two ways; else a line that does not match takes exponential time.
+_NUMBER = r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?"
+_NEXT = r"(?:\s*,\s*|\s+)"
+LINE = re.compile(rf"\s*\d+(\.0*)?{_NEXT}-?\d+(\.0*)?({_NEXT}{_NUMBER}){{5,8}}\s*(,\s*)?")
 _GLANCE = 1 << 14
 LEAST, MOST = 6, 10
 """Columns of a line."""
@@ -56,7 +58,7 @@ def looks_like_mot(path: Path) -> bool:
         return False
     lines = head.decode("utf-8-sig", "replace").splitlines()
     lines = [line for line in lines[: -1 if len(head) == _GLANCE else None] if line.strip()]
-    return bool(lines) and all(map(_LINE.fullmatch, lines))
+    return bool(lines) and all(map(LINE.fullmatch, lines))
 
 
 def read_mot(path: Path) -> MotRows:

@@ -12,6 +12,7 @@ from sightline.data.io.file_types import ALL_EXTENSIONS
 from sightline.data.io.walk import walk
 from sightline.data.parsing.csv import is_spaced
 from sightline.data.parsing.json import glance
+from sightline.data.parsing.mot_text import LINE as MOT_LINE
 from sightline.data.parsing.options import ReadOptions
 from sightline.data.parsing.splits import SPLIT_WORDS, name_of
 from sightline.data.parsing.tables import is_form
@@ -35,7 +36,6 @@ _BOXES = re.compile(r"\S+\.\w{3,4}(\s+\d+,\d+,\d+,\d+,\d+)+\s*")
 _ABOUT = re.compile(r"(imagesource|gsd)\s*:", re.IGNORECASE)
 _SPLIT = re.compile(r"(^|[^a-z])(" + "|".join(SPLIT_WORDS) + r")([^a-z]|$)")
 _PATHLIKE = re.compile(r"id$|(^|_)id_|image|img|file|name|path|pic|photo")
-_MOT = re.compile(rf"\s*\d+\s*,\s*-?\d+\s*(,\s*{_NUMBER}\s*){{5,8}}")
 _KEYS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("COCO", "coco", ("images", "annotations", "categories")),
     ("labelme", "labelme", ("shapes", "imagePath")),
@@ -209,7 +209,7 @@ def _text(text: str, name: str, beside: bool, stems: set[str]) -> Iterator[Unrea
     kinds = (
         (LINE, "label files of YOLO", "yolo"), (_DOTA, "label files of DOTA", "dota"),
         (_KITTI, "label files of KITTI", ""), (_EIGHT if is_named else None, "label files of VisDrone", ""),
-        (_MOT, "boxes of MOTChallenge, a line a box in a frame", "motchallenge"),
+        (MOT_LINE, "boxes of MOTChallenge, a line a box in a frame", "motchallenge"),
         (_NAMED if is_named else None, "label files of Open Images (class and corners)", ""),
         (_BOXES, "boxes of keras-yolo3, a line an image", ""),
     )  # fmt: skip

@@ -15,6 +15,8 @@ from sightline.data.checks.tracks import run as check_tracks
 from sightline.data.io.encode import encode_png
 from sightline.data.io.sequences import Sequences
 from sightline.data.open import open_data
+from sightline.data.parsing.mot_text import looks_like_mot
+from sightline.data.parsing.unread import unread
 from sightline.data.scan import Scan, scan
 from sightline.errors import DataError
 
@@ -68,6 +70,18 @@ def test_every_form_of_the_benchmark_is_one_box(line: str, tmp_path: Path) -> No
     assert read.boxes.tolist() == [[10, 20, 40, 60]]
     assert read.labels.tolist() == [-1]
     assert read.scorable().tolist() == [True]
+
+
+@pytest.mark.parametrize("text", [
+    "  ".join(f"{n:8d}" for n in range(1_000)),
+    "1,1," + ",".join(["123456789"] * 1_000),
+    "1 1 2 3 4 5" + " " * 10_000 + "x",
+])  # fmt: skip
+def test_lines_that_are_none_are_told_without_trying_all_ways(text: str, tmp_path: Path) -> None:
+    """This test does not end where a line matches parts of the pattern in several ways."""
+    (tmp_path / "numbers.txt").write_text(f"{text}\n" * 3)
+    assert not looks_like_mot(tmp_path / "numbers.txt")
+    unread(tmp_path)
 
 
 def test_seqinfo_and_images_tell_length_rate_and_size(tmp_path: Path) -> None:
