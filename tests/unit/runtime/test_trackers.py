@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,6 +15,7 @@ from sightline.runtime.track import TRACKERS, tracker_type
 from sightline.runtime.track.association import assign, iou, pairs
 from sightline.runtime.track.base import Tracker, TrackSettings
 from sightline.runtime.track.scores import calibrated, in_unit, ranks
+from sightline.runtime.track.sequence import filled
 
 every_tracker = pytest.mark.parametrize("name", TRACKERS.names())
 shapes = st.tuples(st.integers(1, 9), st.integers(1, 9))
@@ -139,3 +142,24 @@ def test_a_threshold_becomes_what_may_begin_a_track(threshold: float, to: float)
     low, cut, high = calibrated([0.0, threshold, 1.0], threshold, to)
     assert (low, high) == (0, pytest.approx(1))
     assert cut == pytest.approx(to)
+
+
+@given(st.lists(
+    st.tuples(st.integers(1, 2**31), st.integers(0, 99), st.sets(st.integers(1, 60), min_size=1)),
+    min_size=1, max_size=5, unique_by=lambda track: track[0],
+), st.integers(0, 60))  # fmt: skip
+@settings(deadline=None)
+def test_filled_tracks_have_each_frame_of_a_gap_once(
+    tracks: list[tuple[int, int, set[int]]], most: int
+) -> None:
+    rows = [[t, k, 3 * t, t, 3 * t + 9, t + 9, 0.9, label] for k, label, times in tracks for t in times]
+    wanted = set()
+    for identity, label, times in tracks:
+        seen = sorted(times)
+        gaps = [range(a, b) for a, b in pairwise(seen) if b - a <= most + 1]
+        wanted |= {(t, identity, label) for t in {*seen, *(t for gap in gaps for t in gap)}}
+    result = filled(np.array(rows, dtype=float), most)
+    numbers = result[:, [0, 1, 7]].astype(np.int64)
+    assert sorted(map(tuple, numbers.tolist())) == sorted(wanted)
+    assert (np.diff(numbers[:, 0]) >= 0).all()
+    assert result[:, 2] == pytest.approx(3 * numbers[:, 0]), "they lie on the straight line"

@@ -69,7 +69,10 @@ def filled(rows: Floats, most: int) -> Floats:
     wide = (before[:, 1] == after[:, 1]) & (gaps > 1) & (gaps <= most + 1)
     parts = [ordered]
     for first, last, gap in zip(before[wide], after[wide], gaps[wide].tolist(), strict=True):
-        share = np.arange(1, gap)[:, None] / gap
-        parts.append((1 - share) * first + share * last)
+        steps = np.arange(1, gap)
+        share = steps[:, None] / gap
+        between = (1 - share) * first + share * last
+        between[:, 0], between[:, [1, 7]] = first[0] + steps, first[[1, 7]]  # whole numbers stay exact
+        parts.append(between)
     joined = np.concatenate(parts)
     return joined[np.argsort(joined[:, 0], kind="stable")]
