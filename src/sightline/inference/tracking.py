@@ -112,7 +112,7 @@ class FilmTracking:
         boxes, labels = detected.boxes.double().numpy(), detected.labels.numpy()
         scores = np.ones(len(labels)) if detected.scores is None else detected.scores.double().numpy()
         cut = self._thresholds[labels] if self._thresholds.ndim else self._thresholds
-        sure = calibrated(scores, cut, tracker.settings.start)
+        sure = calibrated(scores, cut, tracker.settings.start_score)
         ids = tracker.update(boxes, sure, labels, answer.input.seconds)
         for counter in self._counters.values():
             counter.update(ids, boxes)

@@ -22,24 +22,25 @@ class TrackSettings:
     """Settings of all trackers.
 
     Args:
-        least: Boxes with a lower score are left out, in [0, 1].
-        first: Lowest score of a box that is associated first, in [0, 1].
-        start: Lowest score of a box that may begin a track, in [0, 1].
+        least_score: Boxes with a lower score are left out, in [0, 1].
+        first_score: Lowest score of a box that is associated first, in [0, 1].
+        start_score: Lowest score of a box that may begin a track, in [0, 1].
         min_iou: Least overlap of a box with the place where a track is expected, in [0, 1].
         max_unseen: Frames after which a track that was not seen ends.
         min_hits: Boxes in a row after which a track gets its identity.
     """
 
-    least: float = 0.1
-    first: float = 0.4
-    start: float = 0.8
+    least_score: float = 0.1
+    first_score: float = 0.4
+    start_score: float = 0.8
     min_iou: float = 0.1
     max_unseen: float = 30.0
     min_hits: int = 1
 
     def by_rank(self) -> TrackSettings:
         """For scores that are ranks: nothing is left out, and the best half of all may begin a track."""
-        return replace(self, least=0.0, first=min(self.first, 0.4), start=min(self.start, 0.5))
+        first, start = min(self.first_score, 0.4), min(self.start_score, 0.5)
+        return replace(self, least_score=0.0, first_score=first, start_score=start)
 
 
 class Tracker(ABC):
@@ -108,7 +109,7 @@ class Tracker(ABC):
         if not len(places) == len(sure) == len(classes):
             raise ValueError(f"Of {len(places)} boxes, {len(sure)} have a score and {len(classes)} a class.")
         result = np.full(len(places), NONE)
-        used = np.flatnonzero(sure >= self.settings.least)
+        used = np.flatnonzero(sure >= self.settings.least_score)
         places, sure, classes = places[used], sure[used], classes[used]
         step = self._step(seconds)
         self.filter.predict(step)
@@ -146,7 +147,7 @@ class Tracker(ABC):
 
     def _begin(self, owner: Ids, boxes: Floats, scores: Floats) -> None:
         """Begin tracks at the boxes that have none and are sure enough; `owner` gets them."""
-        new = np.flatnonzero((owner < 0) & (scores >= self.settings.start))
+        new = np.flatnonzero((owner < 0) & (scores >= self.settings.start_score))
         owner[new] = len(self.ids) + np.arange(len(new))
         self.filter.add(boxes[new])
         self.ids = np.concatenate([self.ids, np.full(len(new), NONE)])

@@ -30,7 +30,7 @@ class ByteTrack(Tracker):
         margin = MARGIN + GROWTH * np.clip(self.unseen - 1, 0, MOST)
         overlap = iou(grown(expected, margin), grown(boxes, MARGIN)) * height_ratio(expected, boxes)
         allowed = overlap >= self.settings.min_iou
-        sure = scores >= self.settings.first
+        sure = scores >= self.settings.first_score
         rows, columns = pairs(overlap, allowed & sure)
         owner[columns] = rows
         allowed[rows] = False

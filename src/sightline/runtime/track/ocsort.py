@@ -38,7 +38,7 @@ class OcSort(Tracker):
     def associate(self, boxes: Floats, scores: Floats) -> Ids:
         """(M,) the track of each box, `NONE` for none."""
         owner = np.full(len(boxes), NONE)
-        sure = scores >= self.settings.first
+        sure = scores >= self.settings.first_score
         overlap = iou(self.filter.boxes, boxes)
         allowed = (overlap >= self.settings.min_iou) & sure
         i, j = np.nonzero(allowed)

@@ -15,13 +15,13 @@ from .kalman import Floats
 class Sort(Tracker):
     """The classical tracker, with the settings of its paper: boxes that may begin no track are not used."""
 
-    defaults = TrackSettings(first=0.8, min_iou=0.3, max_unseen=1.0, min_hits=3)
+    defaults = TrackSettings(first_score=0.8, min_iou=0.3, max_unseen=1.0, min_hits=3)
 
     def associate(self, boxes: Floats, scores: Floats) -> Ids:
         """(M,) the track of each box, `NONE` for none."""
         owner = np.full(len(boxes), NONE)
         overlap = iou(self.filter.boxes, boxes)
-        allowed = (overlap >= self.settings.min_iou) & (scores >= self.settings.first)
+        allowed = (overlap >= self.settings.min_iou) & (scores >= self.settings.first_score)
         rows, columns = pairs(overlap, allowed)
         owner[columns] = rows
         return owner

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any, ClassVar
 
 import torch
@@ -15,6 +16,7 @@ from sightline.core.targets.tracks import Tracks
 from sightline.core.task import DataInfo
 from sightline.errors import UsageError
 from sightline.runtime.track import tracker_type
+from sightline.runtime.track.base import TrackSettings
 from sightline.runtime.track.scores import in_unit
 from sightline.runtime.track.sequence import filled, track
 from sightline.tasks.track.options import TrackTaskOptions
@@ -37,14 +39,7 @@ class TrackingModel(Model):
     @staticmethod
     def settings_for(info: DataInfo, options: TrackTaskOptions) -> dict[str, Any]:
         """Settings that follow from the data and the options."""
-        wishes = {
-            "least": options.least_score,
-            "first": options.first_score,
-            "start": options.start_score,
-            "min_iou": options.min_iou,
-            "max_unseen": options.max_unseen,
-            "min_hits": options.min_hits,
-        }
+        wishes = {field.name: getattr(options, field.name) for field in fields(TrackSettings)}
         classes = (
             {"classes": list(info.classes.names), "class_ids": list(info.classes.ids)} if info.classes else {}
         )
