@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import sightline as sl
 from sightline.core.targets.tracks import Tracks
 from sightline.data.open import open_data
 from sightline.errors import UsageError
 from sightline.inference import untrained
+from sightline.metrics.functional import tracks as functional
 from sightline.runtime.track.sequence import filled
 from sightline.tasks import task_type
 from sightline.tasks.track._figures import annotated
@@ -94,7 +98,29 @@ def test_a_tracker_is_scored_like_any_model(tmp_path: Path) -> None:
     files = sorted((tmp_path / "tracks").iterdir())
     assert len(files) == 24
     again = open_data(str(tmp_path / "tracks"), target_type="tracks")
-    assert int(again.targets.counts.sum()) > 0
+    assert not found.differs(again.targets).any(), "what is written is what was found"
+
+
+def test_the_ceiling_takes_the_identities_of_boxes_that_are_scored() -> None:
+    """A box that is set aside lies nearer."""
+    rows = [[t, k, 0, 0, 10, 10 + k] for t in (1, 2) for k in (1, 2)]
+    target = replace(Tracks.of([rows], [(50, 50)]), ignored=torch.tensor([False, True] * 2))
+    found = Tracks.of([[[t, t, 0, 0, 10, 12] for t in (1, 2)]], [(50, 50)])
+    assert annotated(found, target).ids.tolist() == [1, 1]
+
+
+def test_the_boxes_of_a_row_of_the_report_are_compared_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    target = Tracks.synthetic(3, 96, seed=0).targets
+    compared = Counter[str]()
+    whole = functional._overlaps
+
+    def counted(prediction: Any, target: Any) -> Any:
+        compared["tables"] += 1
+        return whole(prediction, target)
+
+    monkeypatch.setattr(functional, "_overlaps", counted)
+    task_type("track")(None, None).figures(target, target, ["a", "b", "c"], {})
+    assert compared["tables"] <= 3 + 3 + 2, "three rows, three sequences, the ceiling, the counts"
 
 
 def test_gaps_are_filled_along_straight_lines() -> None:

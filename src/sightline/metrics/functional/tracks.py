@@ -34,12 +34,14 @@ class Boxes:
         sequence: (M,) index of the sequence.
         track: (M,) number of the track among all tracks of all sequences.
         count: Tracks of each sequence, (N,).
+        row: (M,) index of the box among all boxes of its side, also those that are not scored.
     """
 
     moment: Array
     sequence: Array
     track: Array
     count: Array
+    row: Array
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ def _boxes(tracks: Any, moment: Array, keep: Array) -> Boxes:
     span = int(ids.max(initial=0)) - low + 1
     first, track = np.unique(sequence * span + (ids - low), return_inverse=True)
     count = np.bincount(first // span, minlength=len(tracks))
-    return Boxes(moment[keep], sequence, track, count)
+    return Boxes(moment[keep], sequence, track, count, np.flatnonzero(keep))
 
 
 def _pairs(moments: list[Array], boxes: list[Array]) -> tuple[Array, Array, Array]:

@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-import numpy as np
 import torch
 
-from sightline.core.metric import Metric
+from sightline.core.metric import Evaluation, Metric
 from sightline.core.report import Figure, Table
 from sightline.core.targets.tracks import Tracks
 from sightline.metrics.clear import counts_table
-from sightline.runtime.track.association import iou, pairs
-
-MIN_IOU = 0.5
-"""Overlap from which a box is that of an annotated object."""
+from sightline.metrics.functional.tracks import EPS, MATCH, assign, overlaps
 
 
 def figures(
@@ -40,7 +36,8 @@ def figures(
 
 
 def _scores(metrics: Mapping[str, Metric], prediction: Tracks, target: Tracks) -> list[str]:
-    values = (m.compute_from(m.sample_statistics(prediction, target)) for m in metrics.values())
+    evaluation = Evaluation(prediction, target)  # boxes are matched once for all metrics
+    values = (m.compute_from(m.statistics(evaluation)) for m in metrics.values())
     return [f"{100 * value:.1f} %" for value in values]
 
 
@@ -49,16 +46,14 @@ def _unique(prediction: Tracks) -> Tracks:
 
 
 def annotated(prediction: Tracks, target: Tracks) -> Tracks:
-    """The prediction with the identities of the annotated boxes that its boxes overlap; others are unique."""
+    """The prediction with the identities of the scored annotated boxes that its boxes overlap; others are
+    unique.
+    """
     most = int(target.ids.max()) if len(target.ids) else 0
-    ids = np.arange(most + 1, most + 1 + len(prediction.ids))
-    mine, theirs = prediction.sequence.numpy(), target.sequence.numpy()
-    frames, moments = prediction.frames.numpy(), target.frames.numpy()
-    boxes, places, names = prediction.boxes.numpy(), target.boxes.numpy(), target.ids.numpy()
-    for sequence, frame in np.unique(np.stack([mine, frames], 1), axis=0).tolist():
-        i = np.flatnonzero((mine == sequence) & (frames == frame))
-        j = np.flatnonzero((theirs == sequence) & (moments == frame))
-        overlap = iou(boxes[i], places[j])
-        rows, columns = pairs(overlap, overlap >= MIN_IOU)
-        ids[i[rows]] = names[j[columns]]
-    return replace(prediction, ids=torch.from_numpy(ids))
+    ids = torch.arange(most + 1, most + 1 + len(prediction.ids))
+    sure = overlaps(Evaluation(prediction, target))
+    sure = sure.at(sure.iou >= MATCH - EPS)
+    matches = sure.at(assign(sure.moment, sure.t, sure.p, sure.iou))
+    mine, theirs = matches.prediction.row[matches.p], matches.target.row[matches.t]
+    ids[torch.from_numpy(mine)] = target.ids[torch.from_numpy(theirs)]
+    return replace(prediction, ids=ids)
