@@ -123,6 +123,17 @@ def test_the_boxes_of_a_row_of_the_report_are_compared_once(monkeypatch: pytest.
     assert compared["tables"] <= 3 + 3 + 2, "three rows, three sequences, the ceiling, the counts"
 
 
+def test_sequences_without_detections_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, file in (("bare", "gt/gt.txt"), ("given", "det/det.txt"), ("empty", "seqinfo.ini")):
+        (tmp_path / name / file).parent.mkdir(parents=True)
+        text = "[Sequence]\n" if file == "seqinfo.ini" else "1,1,10,20,30,40,0.9\n"
+        (tmp_path / name / file).write_text(text)
+    sl.predict("track:bytetrack", [str(tmp_path)], out=tmp_path / "tracks", to="motchallenge")
+    assert [file.name for file in (tmp_path / "tracks").iterdir()] == ["given.txt"]
+    words = "2 of 3 sequences have no det/det.txt and are left out: bare, empty."
+    assert capsys.readouterr().err.count(words) == 1
+
+
 def test_gaps_are_filled_along_straight_lines() -> None:
     rows = np.array([[1, 7, 0, 0, 10, 10, 0.9, 1], [4, 7, 30, 0, 40, 10, 0.9, 1], [9, 7, 0, 0, 1, 1, 0.9, 1]])
     result = filled(rows, 2)

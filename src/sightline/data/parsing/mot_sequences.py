@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sightline.console import say
 from sightline.data.io.file_types import ALL_EXTENSIONS
 from sightline.data.io.images import probe
 from sightline.data.io.sequences import SequenceItem
@@ -121,7 +123,8 @@ def sequence_folders(root: Path) -> list[Path]:
 
 
 def given_sequences(path: Path) -> list[SequenceItem]:
-    """What a tracker reads: sequences of a folder with their detections, or those of one text file.
+    """What a tracker reads: sequences of a folder with their detections, or those of one text file. Those
+    without are named in a message.
 
     Raises:
         DataError: If there are none, or a file is broken.
@@ -133,6 +136,9 @@ def given_sequences(path: Path) -> list[SequenceItem]:
         return [SequenceItem(name, int(rows.frames.max(initial=0)), math.nan, (0, 0), _table(rows), {})]
     parts = [read_sequence(place).item for place in sequence_folders(path)] if path.is_dir() else []
     items = [part for part in parts if part.detections is not None]
+    bare = [part.name for part in parts if part.detections is None]
+    if items and bare:
+        say(f"{len(bare):,} of {len(parts):,} sequences have no det/det.txt and are left out: {_some(bare)}.")
     if not items:
         what = f"{len(parts)} sequences without det/det.txt" if parts else "no sequence"
         raise DataError(
@@ -198,8 +204,11 @@ def _size(images: dict[int, Path]) -> tuple[int, int]:
 
 def _missing(images: dict[int, Path], length: int) -> str:
     numbers = [frame for frame in range(1, length + 1) if frame not in images] if images else []
-    some = ", ".join(map(str, numbers[:_SHOWN])) + (", ..." if len(numbers) > _SHOWN else "")
-    return f"{len(numbers):,} of {length:,} frames ({some})" if numbers else ""
+    return f"{len(numbers):,} of {length:,} frames ({_some(numbers)})" if numbers else ""
+
+
+def _some(items: Sequence[object]) -> str:
+    return ", ".join(map(str, items[:_SHOWN])) + (", ..." if len(items) > _SHOWN else "")
 
 
 def _names(file: Path) -> tuple[str, ...] | None:
