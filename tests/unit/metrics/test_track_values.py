@@ -22,7 +22,7 @@ from sightline.metrics.clear import clear_counts, counts_table
 from sightline.metrics.compare import paired
 from sightline.metrics.intervals import score
 
-# Of trackeval 1.3.0, printed by `python -m benchmarks.track_metrics --constants`.
+# Of trackeval 1.3.0, printed by `python benchmarks/track_metrics.py --constants`.
 REFERENCE = {
     "TUD-Campus": {
         "hota": 0.3913974378451139, "deta": 0.418047030142763, "assa": 0.36912068120832836,
