@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.optimize import linear_sum_assignment
@@ -20,6 +20,7 @@ from sightline.runtime.track.sequence import filled
 every_tracker = pytest.mark.parametrize("name", TRACKERS.names())
 shapes = st.tuples(st.integers(1, 9), st.integers(1, 9))
 costs = shapes.flatmap(lambda s: arrays(float, s, elements=st.integers(0, 9).map(float)))
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def at(x: float, y: float = 50.0, side: float = 20.0) -> list[float]:
@@ -33,6 +34,7 @@ def eager(name: str, rate: float = 25.0) -> Tracker:
 
 
 @given(costs)
+@unhurried
 def test_assignment_costs_as_little_as_that_of_scipy(cost: np.ndarray) -> None:
     rows, columns = assign(cost)
     assert len(set(rows.tolist())) == len(set(columns.tolist())) == min(cost.shape)
@@ -40,7 +42,7 @@ def test_assignment_costs_as_little_as_that_of_scipy(cost: np.ndarray) -> None:
 
 
 @given(costs, st.integers(1, 9))
-@settings(deadline=None)
+@unhurried
 def test_pairs_are_the_best_of_those_allowed(values: np.ndarray, least: int) -> None:
     rows, columns = pairs(values, values >= least)
     assert len(set(rows.tolist())) == len(set(columns.tolist())) == len(rows)
@@ -148,7 +150,7 @@ def test_a_threshold_becomes_what_may_begin_a_track(threshold: float, to: float)
     st.tuples(st.integers(1, 2**31), st.integers(0, 99), st.sets(st.integers(1, 60), min_size=1)),
     min_size=1, max_size=5, unique_by=lambda track: track[0],
 ), st.integers(0, 60))  # fmt: skip
-@settings(deadline=None)
+@unhurried
 def test_filled_tracks_have_each_frame_of_a_gap_once(
     tracks: list[tuple[int, int, set[int]]], most: int
 ) -> None:
