@@ -59,6 +59,7 @@ class ModelCard:
         tuned_defaults: Recipe values it likes best then, on top of `defaults`.
         tuned_gain: Whether it comes further so in the same time, so that it does unless asked otherwise.
         trainer: How it is trained: the name of a file in `training/trainers/`.
+        ignores: Options of its task that have no effect on it; other values than their defaults are refused.
     """
 
     name: str
@@ -74,6 +75,7 @@ class ModelCard:
     tuned_defaults: Mapping[str, Any] = field(default_factory=dict)
     tuned_gain: bool = True
     trainer: str = "gradient"
+    ignores: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

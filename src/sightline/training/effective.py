@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from sightline.core.card import ModelCard
 from sightline.core.task import Task
 from sightline.data.inputs._kind import InputKind
 from sightline.errors import UsageError
@@ -38,6 +39,27 @@ def refuse_idle(trainer: TrainerCard, model: str, arguments: TrainArguments, rec
             option = name.replace("_", "-")
             raise UsageError(
                 f"--{option} {value} has no effect: model '{model}' {trainer.verb}. Leave --{option} out."
+            )
+
+
+def refuse_ignored(card: ModelCard, arguments: TrainArguments, options: Any) -> None:
+    """Refuse options of the task from the user that have no effect on a model.
+
+    Args:
+        card: The model's; it names them.
+        arguments: What the user asked for.
+        options: The task's options, with their types.
+
+    Raises:
+        UsageError: Names the first such option.
+    """
+    usual = type(options)()
+    for option in arguments.options:
+        name, option = option.replace("-", "_"), option.replace("_", "-")
+        if name in card.ignores and getattr(options, name) != getattr(usual, name):
+            raise UsageError(
+                f"--{option} {getattr(options, name)} has no effect on model '{card.name}'. "
+                f"Leave --{option} out, or name another --model."
             )
 
 

@@ -35,7 +35,7 @@ from sightline.training.choose_input import (
     sided_classes,
     with_range,
 )
-from sightline.training.effective import effective, refuse_idle, refuse_unsuited
+from sightline.training.effective import effective, refuse_idle, refuse_ignored, refuse_unsuited
 from sightline.training.initial_weights import (
     GRAY,
     SMALL_SIDE,
@@ -200,6 +200,7 @@ def _choose(
     recipe_given, task_options, rest = _sorted_options(arguments, card, backbone, start)
     trainer = trainer_of(method)
     refuse_idle(trainer, method.CARD.name, arguments, recipe_given)
+    refuse_ignored(method.CARD, arguments, task_options)
     refuse_unsuited(input_kind(card.input), task_type(card.name), recipe_given)
     task_options, start = choose_backbone(arguments, card.name, model_card, task_options, start)
     recipe = effective(trainer, _resolved(recipe_given, model_card, card, dataset, scan, arguments, start))

@@ -35,8 +35,7 @@ class ClipModel(Model):
     @staticmethod
     def settings_for(info: DataInfo, options: ActionOptions) -> dict[str, Any]:
         """Settings that follow from the data and the options."""
-        common = labels.classifier_settings(info, options.class_weights, options.label_smoothing)
-        return {**common, "backbone": options.backbone}
+        return labels.classifier_settings(info, options.class_weights, options.label_smoothing)
 
     @classmethod
     def postprocess(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> dict[str, Tensor]:

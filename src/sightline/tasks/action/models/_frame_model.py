@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sightline.core.task import DataInfo
 from sightline.models import registry
 from sightline.models.weights.download import Pretrained
 from sightline.tasks.action.models._clip_model import ClipModel, fold_frames
 from sightline.tasks.action.models._frame_net import FrameNet
-
-OWN = "own"
+from sightline.tasks.action.options import ActionOptions
 
 
 class FrameModel(ClipModel):
@@ -21,17 +21,13 @@ class FrameModel(ClipModel):
     Args:
         settings: See `ClipModel`; `backbone` is "own" or a name of `sightline models`.
         pretrained: no, auto or yes: published weights of a backbone by name.
-        shifted: Whether `FrameNet` shifts channels in time.
     """
 
-    def __init__(
-        self, settings: dict[str, Any], pretrained: Pretrained = "no", shifted: bool = False
-    ) -> None:
+    def __init__(self, settings: dict[str, Any], pretrained: Pretrained = "no") -> None:
         super().__init__(settings)
         name, size = settings["backbone"], settings["size"]
         self.network: nn.Module
-        self.shifted = shifted
-        if name in (OWN, "auto"):
+        if name in ("own", "auto"):
             self.network = FrameNet(settings["channels"], size)
             self.width = FrameNet.width
             return
@@ -47,11 +43,21 @@ class FrameModel(ClipModel):
             self.width = network.eval()(torch.zeros(1, settings["channels"], *size)).shape[1]
         self.network = network.train()
 
+    @staticmethod
+    def settings_for(info: DataInfo, options: ActionOptions) -> dict[str, Any]:
+        """Settings that follow from the data and the options.
+
+        Raises:
+            UnknownName: If there is no such backbone.
+        """
+        if options.backbone not in ("own", "auto"):
+            registry.card(options.backbone)
+        return {**ClipModel.settings_for(info, options), "backbone": options.backbone}
+
     def frame_features(self, clips: Tensor) -> Tensor:
         """(B, C, T, H, W) to (B, T, D)."""
         frames = clips.shape[2]
-        images = fold_frames(self.normalize(clips))
-        features: Tensor = self.network(images, frames) if self.shifted else self.network(images)
+        features: Tensor = self.network(fold_frames(self.normalize(clips)))
         return features.reshape(-1, frames, self.width)
 
     def backbone(self) -> nn.Module | None:

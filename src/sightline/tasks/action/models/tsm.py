@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from sightline.core.card import ModelCard
 from sightline.models.weights.download import Pretrained
-from sightline.tasks.action.models._frame_model import OWN, FrameModel
+from sightline.tasks.action.models._clip_model import ClipModel, fold_frames
+from sightline.tasks.action.models._frame_net import FrameNet
 
 CARD = ModelCard(
     name="tsm",
@@ -17,22 +18,26 @@ CARD = ModelCard(
     parameters=150_645,
     counted="5 classes, 1x8x16x16",
     defaults={"lr": 2e-3, "epochs": 30},
+    ignores=("backbone",),
 )
 
 
-class Tsm(FrameModel):
+class Tsm(ClipModel):
     """The mean of the logits of all frames, of a network that shifts channels in time."""
 
     card: ClassVar[ModelCard] = CARD
 
     def __init__(self, settings: dict[str, Any], pretrained: Pretrained = "no") -> None:
-        super().__init__({**settings, "backbone": OWN}, pretrained, shifted=True)
-        self.settings = settings
-        self.head = nn.Linear(self.width, len(settings["classes"]))
+        del pretrained
+        super().__init__(settings)
+        self.network = FrameNet(settings["channels"], settings["size"])
+        self.head = nn.Linear(FrameNet.width, len(settings["classes"]))
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """{"logits": (B, K)} for (B, C, T, H, W) clips."""
-        return {"logits": self.head(self.frame_features(images)).mean(1)}
+        frames = images.shape[2]
+        features = self.network(fold_frames(self.normalize(images)), frames)
+        return {"logits": self.head(features.reshape(-1, frames, FrameNet.width)).mean(1)}
 
 
 MODEL = Tsm

@@ -17,6 +17,7 @@ CARD = ModelCard(
     stride=32,
     any_sides=True,
     defaults={"batch_size": 8, "lr": 2e-4, "weight_decay": 1e-4, "clip_grad": 0.1},
+    ignores=("nms",),
 )
 
 

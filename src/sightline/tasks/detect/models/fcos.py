@@ -21,6 +21,7 @@ CARD = ModelCard(
     stride=32,
     any_sides=True,
     defaults={"batch_size": 8, "optimizer": "sgd", "lr": 0.005, "weight_decay": 1e-4},
+    ignores=("nms",),
 )
 
 

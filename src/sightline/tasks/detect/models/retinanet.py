@@ -21,6 +21,7 @@ CARD = ModelCard(
     stride=32,
     any_sides=True,
     defaults={"batch_size": 8, "optimizer": "adamw", "lr": 1e-4, "weight_decay": 0.05},
+    ignores=("nms",),
 )
 
 

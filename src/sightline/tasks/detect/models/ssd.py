@@ -27,6 +27,7 @@ CARD = ModelCard(
     counted="vgg16, 80 classes",
     size=(300, 300),
     defaults={"size": 300, "batch_size": 16, "optimizer": "sgd", "lr": 0.002, "weight_decay": 5e-4},
+    ignores=("nms",),
 )
 
 

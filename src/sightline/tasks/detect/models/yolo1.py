@@ -28,6 +28,7 @@ CARD = ModelCard(
     counted="20 classes, 3x448x448, variant full",
     stride=32,
     defaults={"optimizer": "adamw", "lr": 1e-3, "weight_decay": 5e-4, "batch_size": 16, "ema": 0.998},
+    ignores=("nms",),
 )
 
 GRID, BOXES = 7, 2

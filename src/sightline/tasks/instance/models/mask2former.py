@@ -35,6 +35,7 @@ CARD = ModelCard(
     stride=32,
     any_sides=True,
     defaults={"batch_size": 8, "lr": 1e-4, "weight_decay": 0.05, "clip_grad": 0.01},
+    ignores=("nms",),
 )
 
 BODY = "model.pixel_level_module.encoder"

@@ -35,6 +35,7 @@ CARD = ModelCard(
     defaults={"batch_size": 8, "lr": 1e-3, "monitor": "loss"},
     tuned_backbone=embedded.DEFAULT,
     tuned_defaults=TUNED,
+    ignores=("sigma",),
 )
 WIDTH, HIDDEN = 64, 512
 """Channels that are flattened, and width of the layer after them."""
