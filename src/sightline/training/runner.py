@@ -210,10 +210,10 @@ def validation(model: Model, val: AnyLoader, plan: Plan, devices: Devices) -> di
     return {**loss, f"val_{main}": value, "val_score": turned}
 
 
-def predict_part(model: Model, plan: Plan, dataset: Dataset, devices: Devices) -> Predicted:
-    """Predictions of the trained model on some items, in their order."""
+def predict_part(model: Model, plan: Plan, part: AnyLoader, devices: Devices) -> Predicted:
+    """Predictions of the trained model on the items of a loader, in their order."""
     with threads.few_threads([model], plan.recipe.batch_size or 32, devices):
-        return predict(model, loader(plan, dataset, devices), devices)
+        return predict(model, part, devices)
 
 
 def frozen_for(plan: Plan, devices: Devices, failed: list[str]) -> Frozen | None:

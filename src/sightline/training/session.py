@@ -100,11 +100,12 @@ def _fit_model(plan: Plan, run: Run, devices: Devices, resume: bool) -> tuple[Mo
     """The trained and calibrated model, written to model/, and the seconds of training."""
     model, elapsed = fit(plan, run, devices, resume=resume)
     part = plan.part("val")
-    val = predict_part(model, plan, part, devices)
+    batches = loader(plan, part, devices)
+    val = predict_part(model, plan, batches, devices)
     model.settings.update(plan.task.calibrate(val.prediction, val.target))
     if calibration := model.settings.get("calibration"):
         say(f"calibrate {calibration}")
-    val = predict_part(model, plan, part, devices)
+    val = predict_part(model, plan, batches, devices)
     if devices.first:
         run.update(model_config=ModelConfig.from_json(model.settings))  # with what was fitted on validation
         run.save_model(model.state_dict(), model_config(plan, model.settings))
@@ -117,8 +118,9 @@ def _tested(plan: Plan, run: Run, model: Model, devices: Devices, elapsed: float
     """Use the test set: network and baselines on the same images."""
     test = plan.part("test")
     looks = test_ledger.record_test_access(run, test, "train") if devices.first else 0
-    prediction = predict_part(model, plan, test, devices)
-    reordered = order.predict_reordered(model, loader(plan, test, devices), list(test.ids), devices)
+    batches = loader(plan, test, devices)
+    prediction = predict_part(model, plan, batches, devices)
+    reordered = order.predict_reordered(model, batches, list(test.ids), devices)
     if not devices.first:
         return Results(plan.task.card.name, "", "test", 0, {})
     prediction = prediction.in_order(test.ids)
