@@ -45,7 +45,7 @@ def evaluate(
     from sightline.core.run import Run
     from sightline.data.loading.tiles import batches
     from sightline.devices import Devices
-    from sightline.evaluation import conclusions, order, scored_data, scoring, test_ledger
+    from sightline.evaluation import conclusions, frame_order, group_scores, scored_data, scoring, test_ledger
     from sightline.evaluation.attempt import exhibits
     from sightline.inference import threads
     from sightline.inference.model_folder import restore
@@ -65,7 +65,7 @@ def evaluate(
     model = model.to(devices.device)
     with threads.few_threads([model], BATCH_SIZE, devices):
         prediction = predict(model, loader, devices)
-        reordered = order.predict_reordered(model, loader, list(part.ids), devices)
+        reordered = frame_order.predict_reordered(model, loader, list(part.ids), devices)
     scores, metrics = scoring.score(trained, prediction.prediction, prediction.target, part.groups)
     results = Results(trained.card.name, scored.dataset.name, name, len(part), scores)
     results.conclusions = conclusions.draw_conclusions(
@@ -79,7 +79,10 @@ def evaluate(
         trained, prediction.prediction, prediction.target, prediction.ids, settings, results.conclusions
     )
     results.metadata = {"run": str(opened.path), "test_access_count": looks}
-    order.add_to(results, trained, prediction, reordered, part.groups)
+    frame_order.add_to(results, trained, prediction, reordered)
+    results.figures += group_scores.group_figures(
+        trained, prediction.prediction, prediction.target, part.groups
+    )
     file = out or opened.path / f"evaluation-{results.data}-{results.split}.html"
     scored_data.write(results, part, opened.path.name, file)
     return results

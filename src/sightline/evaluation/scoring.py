@@ -23,6 +23,13 @@ def score(
     return scores, dict(metrics)
 
 
+def main_score(task: Task, prediction: Any, target: Any) -> float:
+    """The task's primary metric, without an interval."""
+    metric = task.metrics()[task.card.primary_metric]
+    metric.update(prediction, target)
+    return metric.compute()
+
+
 def other_readings(task: Task, prediction: Targets, target: Targets, groups: np.ndarray | None) -> list[str]:
     """A sentence with the scores under each other reading of the annotations."""
     sentences = []

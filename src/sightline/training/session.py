@@ -18,7 +18,15 @@ from sightline.core.run import Run
 from sightline.data.split import SPLITS_FILE, read_splits, splits_from_json, splits_to_json
 from sightline.devices import Devices
 from sightline.errors import DataError, Interrupted, SightlineError, UsageError
-from sightline.evaluation import baselines, conclusions, cost, order, scoring, test_ledger
+from sightline.evaluation import (
+    baselines,
+    conclusions,
+    cost,
+    frame_order,
+    group_scores,
+    scoring,
+    test_ledger,
+)
 from sightline.evaluation.attempt import attempt, exhibits
 from sightline.evaluation.frozen_features import Frozen
 from sightline.training import first_step, run_report, seen_images, teacher_run
@@ -120,7 +128,7 @@ def _tested(plan: Plan, run: Run, model: Model, devices: Devices, elapsed: float
     looks = test_ledger.record_test_access(run, test, "train") if devices.first else 0
     batches = loader(plan, test, devices)
     prediction = predict_part(model, plan, batches, devices)
-    reordered = order.predict_reordered(model, batches, list(test.ids), devices)
+    reordered = frame_order.predict_reordered(model, batches, list(test.ids), devices)
     if not devices.first:
         return Results(plan.task.card.name, "", "test", 0, {})
     prediction = prediction.in_order(test.ids)
@@ -157,7 +165,8 @@ def _tested(plan: Plan, run: Run, model: Model, devices: Devices, elapsed: float
         "test_access_count": looks,
         "cost": cost.measure_cost(model, plan.settings, run, elapsed),
     }
-    order.add_to(results, plan.task, prediction, reordered, groups)
+    frame_order.add_to(results, plan.task, prediction, reordered)
+    results.figures += group_scores.group_figures(plan.task, prediction.prediction, prediction.target, groups)
     results.metadata |= {k: v for k, v in model.settings.items() if k in ("temperature", "calibration")}
     if "calibration" in model.settings:
         results.conclusions.append(f"Confidence: {model.settings['calibration']}")

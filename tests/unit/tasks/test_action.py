@@ -5,15 +5,24 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 import sightline as sl
+from sightline.core.dataset import Dataset
+from sightline.core.metric import Metric
 from sightline.core.sample import Batch
 from sightline.core.targets.label import ClassLabels
+from sightline.data.loading.loader import Loader
 from sightline.data.transforms.time_crop import time_crop
+from sightline.errors import UnknownName, UsageError
+from sightline.evaluation import frame_order
+from sightline.metrics.balanced_accuracy import BalancedAccuracy
+from sightline.metrics.hamming import Hamming
+from sightline.metrics.mae import Mae
 from sightline.tasks import TASKS, task_type
 from sightline.tasks.action.baselines import motion_energy, time_profile
 from sightline.testing import toy_plan
@@ -40,10 +49,25 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[list[str]]]:
+    """A run, and the ids of the items of each loader that its training made."""
+    made: list[list[str]] = []
+    begin = Loader.__init__
+
+    def noted(self: Loader, dataset: Dataset, **options: Any) -> None:
+        made.append(sorted(dataset.ids))
+        begin(self, dataset, **options)
+
     out = tmp_path_factory.mktemp("runs") / "run"
-    sl.train(str(data), task="action", out=out, epochs=8, lr=0.003, batch_size=8, device="cpu", frames=4)
-    return out
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Loader, "__init__", noted)
+        sl.train(str(data), task="action", out=out, epochs=8, lr=0.003, batch_size=8, device="cpu", frames=4)
+    return out, made
+
+
+@pytest.fixture(scope="module")
+def run(trained: tuple[Path, list[list[str]]]) -> Path:
+    return trained[0]
 
 
 def test_the_order_of_frames_is_learnt_and_one_frame_is_not_enough(run: Path) -> None:
@@ -76,11 +100,41 @@ def test_the_report_says_what_reversed_and_shuffled_clips_are_called(run: Path) 
     orders, score = results["metadata"]["orders"], results["scores"]["balanced accuracy"]["value"]
     assert orders["reversed"] <= 0.2
     assert orders["shuffled"] <= score
-    assert any("the order of frames" in sentence for sentence in results["conclusions"])
+    assert any(s.startswith("The model uses the order of frames: ") for s in results["conclusions"])
     page = (run / "report.html").read_text()
     assert "reversed, mostly called" in page
     assert "Scores by group" in page
     assert "that cannot be shown" not in page
+
+
+@pytest.mark.parametrize(
+    ("metric", "score", "reversed_", "shuffled", "says"),
+    [
+        (BalancedAccuracy(), 0.9, 0.5, 0.9, "The model uses the order of frames: "),
+        (BalancedAccuracy(), 0.9, 0.9, 0.5, "The model uses the order of frames: "),
+        (BalancedAccuracy(), 0.9, 0.88, 0.9, "The model hardly uses the order of frames: "),
+        (Hamming(), 0.1, 0.1, 0.5, "The model uses the order of frames: "),
+        (Hamming(), 0.5, 0.1, 0.1, "The model hardly uses the order of frames: "),
+        (Mae(), 3.0, 9.0, 9.0, "Order of frames: MAE 3.0 as filmed, 9.0 reversed, 9.0 shuffled."),
+    ],
+)
+def test_the_verdict_on_the_order_of_frames_goes_by_the_metric(
+    metric: Metric,
+    score: float,
+    reversed_: float,
+    shuffled: float,
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    task = toy_plan("action", n=4).task
+    monkeypatch.setattr(task, "metrics", lambda: {task.card.primary_metric: metric})
+    scores = {"reversed": reversed_, "shuffled": shuffled}
+    assert frame_order.order_conclusions(task, score, scores)[0].startswith(says)
+
+
+def test_one_loader_decodes_the_test_clips_for_all_orders(trained: tuple[Path, list[list[str]]]) -> None:
+    run, loaders = trained
+    assert loaders.count(sorted(json.loads((run / "splits.json").read_text())["test"])) == 1
 
 
 @pytest.mark.parametrize("model", TASKS.load("action").MODELS.names())
@@ -106,6 +160,14 @@ def test_a_backbone_by_name_sees_the_frames() -> None:
     clip = torch.randint(0, 256, (2, 1, 4, 16, 16), dtype=torch.uint8)
     assert network(clip)["logits"].shape == (2, 2)
     assert network.backbone() is not None
+
+
+def test_a_backbone_that_is_not_there_or_not_used_is_refused() -> None:
+    with pytest.raises(UnknownName, match="no-such-net"):
+        toy_plan("action", n=4, model="gru", options={"backbone": "no-such-net"})
+    with pytest.raises(UsageError, match="--backbone no-such-net has no effect on model 'tsm'"):
+        toy_plan("action", n=4, model="tsm", options={"backbone": "no-such-net"})
+    assert toy_plan("action", n=4, model="c3d", options={"backbone": "auto"}).settings["backbone"] is None
 
 
 def test_features_of_baselines_see_motion_and_time() -> None:

@@ -1,12 +1,10 @@
-"""What a model says of the same items in another order of frames: whether the order matters to it; and scores
-of each group."""
+"""What a model says of the same items in another order of frames: whether the order matters to it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,12 +16,12 @@ from sightline.core.targets.label import ClassLabels
 from sightline.core.task import Task
 from sightline.data.inputs import input_kind
 from sightline.devices import Devices
+from sightline.evaluation import scoring
 from sightline.inference.predict_batches import Batches, Predicted, predict
+from sightline.metrics.functional.weighted import Weighted
 
-MAX_GROUPS = 40
-"""Groups that are listed."""
 CLEAR = 0.05
-"""Loss of the score by shuffling from which on the order of frames is said to matter."""
+"""Loss of a score that is a share, in another order, from which on the order of frames is said to matter."""
 Predictions = Mapping[str, Any]
 
 
@@ -63,21 +61,17 @@ def predict_reordered(model: Model, batches: Batches, ids: list[str], devices: D
     return {name: predicted.in_order(ids).prediction for name, predicted in changed.items()}
 
 
-def add_to(
-    results: Results, task: Task, predicted: Predicted, reordered: Predictions, groups: np.ndarray | None
-) -> None:
-    """Add what other orders of frames and groups tell to the figures, the conclusions and the metadata.
+def add_to(results: Results, task: Task, predicted: Predicted, reordered: Predictions) -> None:
+    """Add what other orders of frames tell to the figures, the conclusions and the metadata.
 
     Args:
         results: Of the items as they are.
         task: The task.
         predicted: Predictions for them.
         reordered: See `predict_reordered`.
-        groups: (N,) group of each item, or None.
     """
     prediction, target = predicted.prediction, predicted.target
     results.figures += order_figures(task, prediction, reordered, target)
-    results.figures += group_figures(task, prediction, target, groups)
     if scores := order_scores(task, reordered, target):
         results.conclusions += order_conclusions(task, results.scores[task.card.primary_metric].value, scores)
         results.metadata["orders"] = scores
@@ -85,18 +79,20 @@ def add_to(
 
 def order_scores(task: Task, reordered: Predictions, target: Any) -> dict[str, float]:
     """The main score in each order of frames."""
-    return {name: _main_score(task, prediction, target) for name, prediction in reordered.items()}
+    return {name: scoring.main_score(task, prediction, target) for name, prediction in reordered.items()}
 
 
 def order_conclusions(task: Task, score: float, scores: Mapping[str, float]) -> list[str]:
-    """Whether the order of frames matters to the model, in a sentence."""
-    if "shuffled" not in scores:
-        return []
-    card = task.metrics()[task.card.primary_metric].card
+    """The scores in a sentence; of a share, also whether the order of frames matters to the model."""
+    metric = task.metrics()[task.card.primary_metric]
+    card = metric.card
     k, unit = (100.0, " %") if card.percent else (1.0, "")
     listed = ", ".join(f"{k * value:.1f}{unit} {name}" for name, value in scores.items())
-    matters = score - scores["shuffled"] > CLEAR
-    says = "The model uses the order of frames" if matters else "The model hardly uses the order of frames"
+    says = "Order of frames"
+    if card.percent or (isinstance(metric, Weighted) and metric.scale == "share"):
+        sign = 1 if card.higher_is_better else -1
+        matters = max(sign * (score - other) for other in scores.values()) > CLEAR
+        says = f"The model {'uses' if matters else 'hardly uses'} the order of frames"
     return [f"{says}: {card.name} {k * score:.1f}{unit} as filmed, {listed}."]
 
 
@@ -121,28 +117,6 @@ def order_figures(task: Task, prediction: Any, reordered: Predictions, target: A
         rows.append(row)
     note = "The same model on the same clips. One that judges single frames says the same in any order."
     return [Table("Order of frames", columns, rows, note)]
-
-
-def group_figures(task: Task, prediction: Any, target: Any, groups: np.ndarray | None) -> list[Figure]:
-    """The main score of each group, the lowest first, where labels are known of up to 40 groups."""
-    if groups is None or not isinstance(prediction, ClassLabels):
-        return []
-    names = np.unique(groups.astype(str))
-    if not 1 < len(names) <= MAX_GROUPS:
-        return []
-    rows: list[list[Any]] = []
-    for name in names:
-        where = torch.from_numpy(np.flatnonzero(groups.astype(str) == name))
-        rows.append([name, len(where), _main_score(task, prediction[where], target[where])])
-    card = task.metrics()[task.card.primary_metric].card
-    rows.sort(key=lambda row: row[2], reverse=not card.higher_is_better)
-    return [Table("Scores by group", ["group", "items", card.name], rows)]
-
-
-def _main_score(task: Task, prediction: Any, target: Any) -> float:
-    metric = task.metrics()[task.card.primary_metric]
-    metric.update(prediction, target)
-    return float(metric.compute())
 
 
 def _share(right: Tensor) -> str:
