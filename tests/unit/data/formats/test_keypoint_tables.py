@@ -97,6 +97,15 @@ def test_one_row_for_each_point_of_numbered_frames(tmp_path: Path) -> None:
     assert rows(data) == [[[1, 2, 2], [3, 4, 2]], [[0, 0, 0], [9, 8, 2]], [[5, 6, 2], [0, 0, 0]]]
 
 
+def test_two_images_of_one_frame_are_refused_by_name(tmp_path: Path) -> None:
+    text = "frame,track,node,x,y,visible\n0,1,head,1,2,1\n0,1,tail,3,4,1\n7,1,head,5,6,1\n7,1,tail,5,6,1\n"
+    path = table(tmp_path, text, ("frames/f_0.png", "frames/f_007.png", "frames/f_8.png", "img/f_8.png"))
+    assert open_data(path).ids == ["frames/f_0.png", "frames/f_007.png"]
+    table(tmp_path, text, ("img/left-7.png",))
+    with pytest.raises(DataError, match=r"frame 7: frames/f_007\.png and img/left-7\.png"):
+        open_data(path)
+
+
 def test_a_visible_point_without_coordinates_is_not_labeled_and_stops_nothing(tmp_path: Path) -> None:
     head, names = "frame,track,node,x,y,visible\n", ("f_000.png", "f_001.png")
     path = table(tmp_path, head + "0,1,head,3,4,1\n0,1,tail,,,1\n1,1,head,5,6,1\n1,1,tail,7,8,1\n", names)
