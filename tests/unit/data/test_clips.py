@@ -229,6 +229,65 @@ def test_lists_of_ucf101_count_classes_from_one(tmp_path: Path) -> None:
         open_data(lists, target_type="label", input="clip")
 
 
+def test_lists_of_ucf101_name_films_with_spaces(tmp_path: Path) -> None:
+    names = ["Cut In Kitchen/my film 1.avi", "Run/2.avi", "Run/my film.avi"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        film(tmp_path / name, 5)
+    (tmp_path / "classInd.txt").write_text("1\tCut In Kitchen\n2 Run\n")
+    (tmp_path / "trainlist01.txt").write_text(f"{names[0]} 1\n{names[1]} 2\n")
+    (tmp_path / "testlist01.txt").write_text(names[2])
+    dataset = open_data(tmp_path, target_type="label", input="clip")
+    splits = dict(zip(dataset.ids, dataset.splits.tolist(), strict=True))
+    assert splits == dict(zip(names, ["train", "train", "test"], strict=True))
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "says"),
+    [
+        ("trainlist01.txt", "Run/1.avi 1\nRun/1.avi one\n\n", "line 2: 'Run/1.avi one'"),
+        ("classInd.txt", "1 Run\n\nWalk 2\n", "line 3: 'Walk 2'"),
+        ("classInd.txt", "1 Run\n2\n", "line 2: '2'"),
+    ],
+)
+def test_lines_that_are_none_of_ucf101_are_named(file: str, text: str, says: str, tmp_path: Path) -> None:
+    (tmp_path / "trainlist01.txt").write_text("Run/1.avi 1\n" * 3)
+    (tmp_path / file).write_text(text)
+    with pytest.raises(DataError, match=f"{file}, {says}"):
+        clips_format.read(str(tmp_path / "trainlist01.txt"), CLIP)
+
+
+def test_a_list_that_is_no_utf8_is_named(tmp_path: Path) -> None:
+    (tmp_path / "trainlist01.txt").write_bytes("Run/übung.avi 1\n".encode("latin-1"))
+    with pytest.raises(DataError, match=r"trainlist01\.txt: .*UTF-8"):
+        clips_format.read(str(tmp_path / "trainlist01.txt"), CLIP)
+
+
+SECONDS, KINETICS = (
+    "path,label,start,end\na.mp4,run,0,1",
+    "label,youtube_id,time_start,time_end\nrun,abc,0,10",
+)
+
+
+@pytest.mark.parametrize(
+    ("table", "row", "says"),
+    [
+        (SECONDS, "a.mp4,run,0,soon", "'end' 'soon' is no number of seconds"),
+        (SECONDS, 'a.mp4,run,"1,5",2', "'start' '1,5' is no number of seconds"),
+        (SECONDS, "a.mp4,run,0,nan", "'end' 'nan' is no number of seconds"),
+        ("path,label,start_frame\na.mp4,run,1", "a.mp4,run,-4", "'start_frame' '-4' is no number of frames"),
+        (KINETICS, "run,abc,x,10", "'time_start' 'x' is no number of seconds"),
+        (KINETICS, "run,abc,0,inf", "'time_end' 'inf' is no number of seconds"),
+        (KINETICS, "run,abc,0,", "time_start or time_end is empty"),
+    ],
+)
+def test_times_that_are_no_numbers_are_named_by_line(table: str, row: str, says: str, tmp_path: Path) -> None:
+    file = tmp_path / "clips.csv"
+    file.write_text(f"{table}\n{row}\n")
+    with pytest.raises(DataError, match=rf"clips\.csv, line 3: {says}"):
+        clips_format.read(str(file), CLIP)
+
+
 def test_groups_are_guessed_from_names_and_kept_together(tmp_path: Path) -> None:
     from sightline.data.split import split
 

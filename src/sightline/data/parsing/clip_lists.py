@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,7 +11,6 @@ from pathlib import Path
 from sightline.core.report import Finding
 from sightline.data.io.clips import Segment
 from sightline.data.io.video_probe import EXTENSIONS
-from sightline.data.parsing.cells import is_number
 from sightline.data.parsing.columns import GROUPS, PATHS, SPLITS, TARGETS, column_named
 from sightline.data.parsing.csv import Columns, header, read_text
 from sightline.data.parsing.findings import listed
@@ -37,9 +37,9 @@ _SECONDS = (
     ("end", "end_time", "time_end", "end_sec", "end_seconds", "stop"),
 )
 _FRAMES = (("start_frame", "frame_start", "first_frame"), ("end_frame", "frame_end", "last_frame"))
-_UCF = re.compile(r"\S.*\.(" + "|".join(e[1:] for e in sorted(EXTENSIONS)) + r")(\s+\d+)?\s*", re.IGNORECASE)
+_ENDINGS = "|".join(e[1:] for e in sorted(EXTENSIONS))
+_UCF = re.compile(rf"\s*(?P<film>\S.*\.({_ENDINGS}))(\s+(?P<label>[0-9]+))?\s*", re.IGNORECASE)
 _LISTS = re.compile(r"(train|test)list(\d*)\.txt$", re.IGNORECASE)
-_SPLIT_OF = {"train": "train", "test": "test"}
 
 
 @dataclass
@@ -87,32 +87,33 @@ def is_ucf_list(path: Path) -> bool:
         return False
     with path.open("rb") as file:
         lines = file.read(1 << 14).decode("utf-8-sig", "replace").splitlines()[:20]
-    return bool(lines) and all(_UCF.fullmatch(line) for line in lines[:-1] or lines)
+    fit = [_UCF.fullmatch(line) is not None for line in lines[:-1] or lines]
+    return any(fit) if _LISTS.match(path.name) else bool(fit) and all(fit)
 
 
 def read_clip_table(path: Path, target: str | None) -> ClipRows:
     """Clips of a table with the columns path and label, and perhaps split, group, start and end.
 
     Raises:
-        DataError: If the columns are not there, or a clip ends before it starts.
+        DataError: If the columns are not there, a time is no number, or a clip ends before it starts.
         UnknownName: If the label column that is asked for is not there.
     """
     table = read_text(path)
     where = _films_of(table, path)
     if target is not None and target not in table.names:
         raise UnknownName("column", target, table.names, f"The table is {path}.")
-    truth = target or column_named(table, _TARGETS, "")
-    if truth is None:
+    label = target or column_named(table, _TARGETS, "")
+    if label is None:
         raise DataError(f"{path}: no column holds the class of a clip. Columns: {', '.join(table.names)}. "
                         "Name one 'label', or name it with --target.")  # fmt: skip
-    split, group = column_named(table, SPLITS, truth), _group_column(table, truth)
+    split, group = column_named(table, SPLITS, label), _group_column(table, label)
     words = [] if split is None else table.column(split)
-    roles = f"Columns: clip {_quoted(table, where)}, label '{truth}'"
+    roles = f"Columns: clip {_quoted(table, where)}, label '{label}'"
     roles += "".join(f", {role} '{name}'" for role, name in (("split", split), ("group", group)) if name)
     segments, used = _segments(table, path)
     rows = ClipRows(
         [_found(path.parent, name) for name in where],
-        table.column(truth),
+        table.column(label),
         [WORDS.get(word.lower(), "") for word in words] or [""] * len(where),
         None if group is None else table.column(group),
         segments,
@@ -124,7 +125,7 @@ def read_clip_table(path: Path, target: str | None) -> ClipRows:
     wrong = [f"line {table.lines[i]} ({w})" for i, w in enumerate(words) if w.lower() not in WORDS]
     what, fix = "rows name a split that is not known", f"Write train, val or test into the column '{split}'."
     rows.findings += listed("split-unknown", "error", wrong, what, fix)
-    taken = {truth, split, group, *used}
+    taken = {label, split, group, *used}
     rows.columns = {n: table.column(n) for n in table.names if n not in taken and table.column(n) != where}
     return rows
 
@@ -134,7 +135,8 @@ def read_ucf_lists(path: Path) -> ClipRows:
     paths. Class ids count from 1. Of several divisions the first is read; a named list says which.
 
     Raises:
-        DataError: If a class id is not in classInd.txt, or contradicts the folder of the film.
+        DataError: If a line is none of such a list, or a class id is not in classInd.txt, or contradicts the
+            folder of the film.
     """
     folder = path.parent if path.is_file() else path
     names = {p.name: p for p in sorted(folder.glob("*.txt")) if _LISTS.match(p.name)}
@@ -145,12 +147,14 @@ def read_ucf_lists(path: Path) -> ClipRows:
     rows = ClipRows([], [], [])
     classes = _class_index(folder / "classInd.txt")
     for word, file in lists.items():
-        for n, line in enumerate(file.read_text(encoding="utf-8-sig").splitlines(), 1):
-            if not line.strip():
-                continue
-            name, _, label = line.strip().replace("\\", "/").partition(" ")
+        for n, line in _lines(file):
+            match = _UCF.fullmatch(line)
+            if match is None:
+                raise DataError(f"{file}, line {n}: {line!r} is no film, perhaps with the number of its "
+                                "class, as Walk/1.avi 2. Correct the line.")  # fmt: skip
+            name, label = match["film"].replace("\\", "/"), match["label"]
             folder_class = Path(name).parent.name
-            if label.strip() and classes and classes.get(int(label)) != folder_class:
+            if label and classes and classes.get(int(label)) != folder_class:
                 raise DataError(
                     f"{file}, line {n}: {name} has class {label}, which classInd.txt calls "
                     f"{classes.get(int(label), 'nothing')!r}; its folder is {folder_class!r}. "
@@ -158,7 +162,7 @@ def read_ucf_lists(path: Path) -> ClipRows:
                 )
             rows.paths.append(_found(folder, name))
             rows.labels.append(folder_class)
-            rows.splits.append(_SPLIT_OF.get(word, ""))
+            rows.splits.append(word)
     rows.messages.append(f"Read from {' and '.join(p.name for p in lists.values())}; others are not read.")
     return rows
 
@@ -167,9 +171,15 @@ def _films_of(table: Columns, path: Path) -> list[str]:
     """Names of the films of a table; of Kinetics' the names that its films are stored by."""
     low = {name.lower(): name for name in table.names}
     if {"youtube_id", "time_start", "time_end"} <= low.keys():
-        ids, starts, ends = (table.column(low[k]) for k in ("youtube_id", "time_start", "time_end"))
-        both = zip(ids, starts, ends, strict=True)
-        return [f"{i}_{int(float(a)):06d}_{int(float(b)):06d}.mp4" for i, a, b in both]
+        starts, ends = (_times(table, path, low[k], "seconds") for k in ("time_start", "time_end"))
+        films = []
+        rows = zip(table.lines, table.column(low["youtube_id"]), starts, ends, strict=True)
+        for n, name, start, end in rows:
+            if start is None or end is None:
+                raise DataError(f"{path}, line {n}: time_start or time_end is empty, so that the film of "
+                                f"{name!r} is not known. Fill it in, or take the row out.")  # fmt: skip
+            films.append(f"{name}_{int(start):06d}_{int(end):06d}.mp4")
+        return films
     where = column_named(table, _PATHS, "")
     if where is None:
         films = [n for n in table.names if any(Path(c).suffix.lower() in EXTENSIONS for c in table.column(n))]
@@ -180,9 +190,9 @@ def _films_of(table: Columns, path: Path) -> list[str]:
     return table.column(where)
 
 
-def _group_column(table: Columns, truth: str) -> str | None:
+def _group_column(table: Columns, label: str) -> str | None:
     """The column that says what belongs together, unless it holds the path or the class."""
-    column = column_named(table, _GROUPS, truth)
+    column = column_named(table, _GROUPS, label)
     if column is None or any(Path(c).suffix.lower() in EXTENSIONS for c in table.column(column)[:1]):
         return None
     return column
@@ -200,31 +210,64 @@ def _segments(table: Columns, path: Path) -> tuple[list[Segment] | None, list[st
         start, end = column_named(table, starts, ""), column_named(table, ends, "")
         if start is None and end is None:
             continue
-        segments = []
-        for n, row in enumerate(table.rows):
-            cells = {name: row[table.names.index(name)] for name in (start, end) if name}
-            wrong = [f"{k} {v!r}" for k, v in cells.items() if v and not is_number(v)]
-            if wrong:
-                raise DataError(f"{path}, line {table.lines[n]}: {' and '.join(wrong)} is no number of "
-                                f"{'frames' if in_frames else 'seconds'}.")  # fmt: skip
-            first = float(cells.get(start or "", "") or 0)
-            last = float(cells[end]) if end and cells.get(end) else None
-            if last is not None and last < first:
+        unit = "frames" if in_frames else "seconds"
+        firsts, lasts = (_times(table, path, column, unit) for column in (start, end))
+        segments = [Segment(a or 0.0, b, in_frames) for a, b in zip(firsts, lasts, strict=True)]
+        for n, part in zip(table.lines, segments, strict=True):
+            if part.end is not None and part.end < part.start:
                 raise DataError(
-                    f"{path}, line {table.lines[n]}: the clip ends ({last:g}) before it starts ({first:g}). "
-                    f"'{start}' and '{end}' are {'frames from 0' if in_frames else 'seconds'}."
+                    f"{path}, line {n}: the clip ends ({part.end:g}) before it starts ({part.start:g}). "
+                    f"'{start}' and '{end}' are {unit} from 0."
                 )
-            segments.append(Segment(first, last, in_frames))
         return segments, [name for name in (start, end) if name]
     return None, []
 
 
+def _times(table: Columns, path: Path, column: str | None, unit: str) -> list[float | None]:
+    """Numbers of a column; None where a cell is empty, and everywhere if there is no column.
+
+    Raises:
+        DataError: If a cell is no number, or lies before 0.
+    """
+    times: list[float | None] = []
+    for n, cell in zip(table.lines, table.column(column) if column else [""] * len(table.rows), strict=True):
+        try:
+            time = float(cell) if cell else None
+        except ValueError:
+            time = math.nan
+        if time is not None and not 0 <= time < math.inf:
+            raise DataError(f"{path}, line {n}: '{column}' {cell!r} is no number of {unit} from 0. "
+                            "Write it as 12 or 12.5, or leave it empty.")  # fmt: skip
+        times.append(time)
+    return times
+
+
 def _class_index(file: Path) -> dict[int, str]:
-    """Names of the classes by number, as classInd.txt of UCF101 gives them; none where it is not there."""
-    if not is_there(file):
-        return {}
-    rows = (line.split(maxsplit=1) for line in file.read_text(encoding="utf-8-sig").splitlines())
-    return {int(row[0]): row[1].strip() for row in rows if len(row) == 2 and row[0].isdecimal()}
+    """Names of the classes by number, as classInd.txt of UCF101 gives them; none where it is not there.
+
+    Raises:
+        DataError: If a line has no number and name.
+    """
+    names = {}
+    for n, line in _lines(file) if is_there(file) else ():
+        number, *name = line.split(maxsplit=1)
+        if not (number.isdecimal() and name):
+            raise DataError(f"{file}, line {n}: {line!r} is no number and name of a class, as 1 Run.")
+        names[int(number)] = name[0]
+    return names
+
+
+def _lines(file: Path) -> list[tuple[int, str]]:
+    """Lines of a text file that hold something, with their numbers from 1.
+
+    Raises:
+        DataError: If it cannot be read.
+    """
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{file}: cannot be read as UTF-8 text ({error}). Save it as UTF-8.") from error
+    return [(n, line.strip()) for n, line in enumerate(lines, 1) if line.strip()]
 
 
 def _found(folder: Path, name: str) -> Path:
