@@ -71,37 +71,33 @@ def _objects(image: Element) -> list[tuple[str, dict[str, Point]]]:
     Raises:
         DataError: If the same point is there twice in an object.
     """
-    people = [
-        (skeleton.get("label", ""), {name: p for part in skeleton if (p := _point(part)) is not None
-                                     for name in [part.get("label", "")]})
-        for skeleton in image.findall("skeleton")
-    ]  # fmt: skip
+    people = []
+    for skeleton in image.findall("skeleton"):
+        parts = {part.get("label", ""): p for part in skeleton for p in _points(part)[:1] if p is not None}
+        people.append((skeleton.get("label", ""), parts))
     groups: dict[str, dict[str, Point]] = {}
     for shape in image.findall("points"):
-        pairs = [pair for pair in shape.get("points", "").split(";") if pair]
-        if len(pairs) > 1:
-            points = {f"point {j + 1}": p for j in range(len(pairs)) if (p := _point(shape, j)) is not None}
-            people.append((shape.get("label", ""), points))
+        name, points = shape.get("label", ""), _points(shape)
+        if len(points) > 1:
+            people.append((name, {f"point {j}": p for j, p in enumerate(points, 1) if p is not None}))
             continue
-        group, name, point = (
-            groups.setdefault(shape.get("group_id", ""), {}),
-            shape.get("label", ""),
-            _point(shape),
-        )
+        group = groups.setdefault(shape.get("group_id", ""), {})
         if name in group:
             raise DataError(
                 f"image {image.get('name', '')}: has the point '{name}' twice. Draw skeletons, or give the "
                 "points of each object a group of their own."
             )
-        if (point := _point(shape)) is not None:
-            group[name] = point
+        if points and points[0] is not None:
+            group[name] = points[0]
     return [*people, *((_OBJECT, points) for points in groups.values())]
 
 
-def _point(shape: Element, j: int = 0) -> Point | None:
-    """x, y and visibility of point j of an element; None where it is outside or no pair of numbers."""
-    pairs = [pair for pair in shape.get("points", "").split(";") if pair]
-    pair = [number_of(v) for v in pairs[j].split(",")] if j < len(pairs) else []
-    if shape.get("outside") == "1" or len(pair) != 2 or not np.isfinite(pair).all():
-        return None
-    return pair[0], pair[1], HIDDEN if shape.get("occluded") == "1" else VISIBLE
+def _points(shape: Element) -> list[Point | None]:
+    """x, y and visibility of each point of an element; None where it is outside or no pair of numbers."""
+    points: list[Point | None] = []
+    for text in filter(None, shape.get("points", "").split(";")):
+        pair = [number_of(v) for v in text.split(",")]
+        labeled = shape.get("outside") != "1" and len(pair) == 2 and np.isfinite(pair).all()
+        visibility = HIDDEN if shape.get("occluded") == "1" else VISIBLE
+        points.append((pair[0], pair[1], visibility) if labeled else None)
+    return points
