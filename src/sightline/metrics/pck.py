@@ -57,9 +57,11 @@ class Pck(Weighted):
         return self.from_evaluation(Evaluation(prediction, target))
 
     def from_evaluation(self, evaluation: Evaluation) -> Statistics:
-        """See `sample_statistics`; points are compared once for all metrics."""
+        """See `sample_statistics`; points are compared, and lengths computed, once for all metrics."""
         errors, target = point_errors(evaluation), evaluation.target
-        limit = self.share * reference_lengths(target, self.chosen(target))[errors.row]
+        kind = self.chosen(target)
+        lengths = evaluation.once(f"length of {kind}", lambda: reference_lengths(target, kind))
+        limit = self.share * lengths[errors.row]
         n, defined = len(target), ~np.isnan(limit)
         right = (errors.distance <= limit)[defined]
         image = errors.image[defined]
@@ -74,11 +76,12 @@ class Pck(Weighted):
 
     def limit(self, target: Any) -> str:
         """See `Metric.limit`: where the reference is unknown for some objects."""
-        lengths = reference_lengths(target, self.chosen(target))[(target.visibility > 0).any(1).numpy()]
+        kind = self.chosen(target)
+        lengths = reference_lengths(target, kind)[(target.visibility > 0).any(1).numpy()]
         missing = int(np.isnan(lengths).sum())
-        if not missing or not (named_pairs(target.skeleton, self.chosen(target)) or len(lengths) == missing):
+        if not missing or not (named_pairs(target.skeleton, kind) or len(lengths) == missing):
             return ""
-        return f"leaves out {missing} of {len(lengths)} objects, whose {self.chosen(target)} is not labeled"
+        return f"leaves out {missing} of {len(lengths)} objects, whose {kind} is not labeled"
 
     def values(self, stats: Statistics, weights: Array) -> Array:
         """See `Weighted.values`."""

@@ -162,5 +162,5 @@ def test_points_are_compared_once_for_all_metrics() -> None:
         METRICS.load(name).METRIC().add(evaluation)
     for name in ("oks-ap", "oks-ap50", "oks-ar"):
         METRICS.load(name).METRIC().add(evaluation)
-    assert evaluation.computed == {"point errors": 1, "oks": 1}
+    assert evaluation.computed == {"point errors": 1, "length of torso": 1, "oks": 1}
     assert len(point_errors(evaluation).distance) == 8

@@ -34,11 +34,10 @@ def figures(prediction: Keypoints, target: Keypoints, ids: list[str], reference:
         reference: Length that PCK is a share of; see `Pck`.
     """
     errors = point_errors(Evaluation(prediction, target))
-    length = reference_lengths(target, Pck(reference=reference).chosen(target))[errors.row]
-    share = errors.distance / length
+    kind = Pck(reference=reference).chosen(target)
+    share = errors.distance / reference_lengths(target, kind)[errors.row]
     names = target.skeleton.names
     means = [_mean(errors.distance[errors.point == j]) for j in range(len(names))]
-    kind = Pck(reference=reference).chosen(target)
     return [
         _per_point(errors, share, target, kind),
         _skeleton(means, target),
