@@ -14,8 +14,9 @@ from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
 from sightline.core.targets.instances import Instances
 from sightline.data.io.walk import files_in
-from sightline.data.parsing.box_columns import SINGLE_CLASS, BoxColumns, box_columns, describe_columns
+from sightline.data.parsing.box_columns import BoxColumns, box_columns, describe_columns
 from sightline.data.parsing.cells import DOUBTFUL, ON, is_missing, numbers
+from sightline.data.parsing.columns import SINGLE_CLASS
 from sightline.data.parsing.csv import Columns, header, read_text, rows_of
 from sightline.data.parsing.instances import NAN, InstanceBuilder
 from sightline.data.parsing.options import ReadOptions

@@ -11,6 +11,7 @@ from sightline.core.dataset import Classes, Dataset
 from sightline.core.skeleton import Skeleton
 from sightline.core.targets.keypoints import Keypoints
 from sightline.data.io.file_types import ALL_EXTENSIONS
+from sightline.data.parsing.columns import CORNERS
 from sightline.data.parsing.csv import header, read_text
 from sightline.data.parsing.keypoints import KeypointBuilder
 from sightline.data.parsing.options import ReadOptions
@@ -29,7 +30,6 @@ CARD = FormatCard(
     target_types=("keypoints",),
     writes=True,
 )
-_CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
 def sniff(source: str, options: ReadOptions) -> float:
@@ -92,7 +92,7 @@ def write(dataset: Dataset, folder: Path) -> Path:
     axes = [f"{name}_{axis}" for name in targets.skeleton.names for axis in ("x", "y", "visible")]
     with (folder / "keypoints.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["path", "width", "height", "class", *_CORNERS, *axes, *more])
+        writer.writerow(["path", "width", "height", "class", *CORNERS[0], *axes, *more])
         for item in items(dataset):
             name = f"images/{item.stem}{item.ending}"
             (folder / name).write_bytes(item.data)
@@ -106,7 +106,7 @@ def write(dataset: Dataset, folder: Path) -> Path:
 def _rows(item: Item, classes: Classes, columns: int) -> Iterator[list[str]]:
     """Class, corners and points of each object of an image; empty cells where it has none."""
     if not item.objects:
-        yield [""] * (1 + len(_CORNERS) + columns)
+        yield [""] * (1 + len(CORNERS[0]) + columns)
     for thing in item.objects:
         corners = [number(shortest(v)) for v in thing.corners]
         points = [

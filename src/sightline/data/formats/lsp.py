@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from sightline.core.card import FormatCard
 from sightline.core.dataset import SPLITS, Classes, Dataset
 from sightline.core.skeleton import Skeleton
+from sightline.core.targets.keypoints import HIDDEN, UNLABELED, VISIBLE
 from sightline.data.io.file_types import ALL_EXTENSIONS
 from sightline.data.io.walk import files_in
-from sightline.data.parsing.keypoints import HIDDEN, MISSING, VISIBLE, KeypointBuilder
+from sightline.data.parsing.keypoints import KeypointBuilder
 from sightline.data.parsing.options import ReadOptions
 from sightline.errors import DataError
 
@@ -113,7 +114,7 @@ def _joints(path: Path) -> tuple[NDArray[np.float64], str]:
     xy, flag = points[:, :, :2] - 1, points[:, :, 2]
     shape = " x ".join(map(str, values.shape))
     if extended:
-        visibility = np.where(flag > 0, VISIBLE, MISSING)
+        visibility = np.where(flag > 0, VISIBLE, UNLABELED)
         note = f"{shape}, whose third row is 1 for visible joints; the others count as not labeled."
     elif (flag > 0).mean() < 0.5:
         visibility = np.where(flag > 0, HIDDEN, VISIBLE)
@@ -121,7 +122,7 @@ def _joints(path: Path) -> tuple[NDArray[np.float64], str]:
     else:
         visibility = np.where(flag > 0, VISIBLE, HIDDEN)
         note = f"{shape}, whose third row is 1 for visible joints; the others are hidden."
-    visibility = np.where(np.isfinite(xy).all(2), visibility, MISSING)
+    visibility = np.where(np.isfinite(xy).all(2), visibility, UNLABELED)
     return np.concatenate([xy, visibility[:, :, None]], 2), note
 
 

@@ -6,38 +6,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sightline.data.parsing.columns import CLASSES, CORNERS, GROUPS, PATHS, SINGLE_CLASS, SPLITS
 from sightline.data.parsing.csv import Columns
 from sightline.errors import UnknownName
 
-_PATHS = (
-    "path", "image", "file", "filename", "file_name", "filepath", "image_path", "img", "picture", "image_id",
-    "imageid",
-)  # fmt: skip
-_CLASSES = (
-    "class", "label", "category", "class_name", "classname", "label_name", "labelname", "name", "species",
-)  # fmt: skip
+_CLASSES = (*CLASSES, "name")
 _IDS = ("class_id", "label_id", "category_id")
-_CORNERS = (
-    ("xmin", "ymin", "xmax", "ymax"),
-    ("x_min", "y_min", "x_max", "y_max"),
-    ("x1", "y1", "x2", "y2"),
-    ("left", "top", "right", "bottom"),
-)
+_CORNERS = (*CORNERS, ("x1", "y1", "x2", "y2"), ("left", "top", "right", "bottom"))
 _SIZED = (("x", "y", "width", "height"), ("x", "y", "w", "h"))
 _TEXTS = ("bbox", "box", "bounding_box", "boundingbox")
 """Columns with the four numbers of a box in one cell: [x, y, width, height]."""
 _SIZES = (("image_height", "image_width"), ("img_height", "img_width"), ("height", "width"))
 _MORE = {
-    "split": ("split", "set", "subset", "partition"),
-    "group": ("group", "group_id", "patient", "patient_id", "subject", "subject_id"),
+    "split": SPLITS,
+    "group": GROUPS,
     "difficult": ("difficult",),
     "crowd": ("crowd", "iscrowd", "isgroupof"),
     "area": ("area",),
 }
 _NO_CLASSES = ("", "source", "id", "index", "confidence", "unnamed: 0", "annotation_id", "image_name")
 """Columns that are known to be no classes."""
-SINGLE_CLASS = "object"
-"""Name of the class where a table has none."""
 
 
 @dataclass
@@ -80,7 +68,7 @@ def box_columns(names: Sequence[str], target: str | None) -> BoxColumns | None:
     sized = next((c for c in _SIZED if all(n in by_lower_name for n in c)), None)
     text = first(_TEXTS)
     box = corners or sized or ((text,) if text else None)
-    path, name, number = first(_PATHS), target or first(_CLASSES), first(_IDS)
+    path, name, number = first(PATHS), target or first(_CLASSES), first(_IDS)
     if box is None or not path:
         return None
     sizes = [pair for pair in _SIZES if all(n in by_lower_name and n not in box for n in pair)]

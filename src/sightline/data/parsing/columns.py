@@ -27,6 +27,14 @@ SPLITS = ("split", "set", "subset", "partition")
 GROUPS = ("group", "group_id", "patient", "patient_id", "subject", "subject_id")
 SEQUENCES = ("sequence", "sequence_id", "video", "video_id", "clip", "clip_id", "film")
 FRAMES = ("frame", "frame_id", "frame_number", "frame_index")
+CLASSES = (
+    "class", "label", "category", "class_name", "classname", "label_name", "labelname", "species",
+)  # fmt: skip
+"""Columns of the class of an object."""
+SINGLE_CLASS = "object"
+"""Name of the class of objects where none is given."""
+CORNERS = (("xmin", "ymin", "xmax", "ymax"), ("x_min", "y_min", "x_max", "y_max"))
+"""Columns of x1, y1, x2, y2 of a box."""
 _FIRST = 50
 """Cells of a column that tell what it holds."""
 _RUNS = re.compile(r"\d+ \d+( \d+ \d+)*")

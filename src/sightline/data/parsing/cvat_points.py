@@ -14,7 +14,9 @@ import numpy as np
 
 from sightline.core.dataset import Classes, Dataset
 from sightline.core.skeleton import Skeleton
-from sightline.data.parsing.keypoints import HIDDEN, VISIBLE, KeypointBuilder
+from sightline.core.targets.keypoints import HIDDEN, VISIBLE
+from sightline.data.parsing.columns import SINGLE_CLASS
+from sightline.data.parsing.keypoints import KeypointBuilder
 from sightline.data.parsing.options import ReadOptions
 from sightline.data.parsing.xml import number_of, size_of
 from sightline.errors import DataError
@@ -23,7 +25,6 @@ Point = tuple[float, float, int]
 Place = Callable[[Element, Path], Path]
 _POSED = ("skeleton", "points")
 _DRAWN = ("box", "polygon", "polyline", "mask", "cuboid", "ellipse")
-_OBJECT = "object"
 
 
 def only_points(images: Sequence[Element]) -> bool:
@@ -89,7 +90,7 @@ def _objects(image: Element) -> list[tuple[str, dict[str, Point]]]:
             )
         if points and points[0] is not None:
             group[name] = points[0]
-    return [*people, *((_OBJECT, points) for points in groups.values())]
+    return [*people, *((SINGLE_CLASS, points) for points in groups.values())]
 
 
 def _points(shape: Element) -> list[Point | None]:

@@ -14,13 +14,14 @@ import numpy as np
 
 from sightline.core.dataset import Classes, Dataset
 from sightline.core.skeleton import Skeleton
+from sightline.core.targets.keypoints import VISIBLE
+from sightline.data.parsing.columns import SINGLE_CLASS
 from sightline.data.parsing.instances import numbers
-from sightline.data.parsing.keypoints import VISIBLE, KeypointBuilder
+from sightline.data.parsing.keypoints import KeypointBuilder
 from sightline.data.parsing.label_studio import Task, labels_of
 from sightline.data.parsing.options import ReadOptions
 from sightline.errors import DataError
 
-_OBJECT = "object"
 _KIND = "keypointlabels"
 
 
@@ -28,7 +29,7 @@ _KIND = "keypointlabels"
 class _Person:
     """An object: its class, its box in per cent, and its points by name."""
 
-    label: str = _OBJECT
+    label: str = SINGLE_CLASS
     corners: tuple[float, ...] | None = None
     points: dict[str, tuple[float, float]] = field(default_factory=dict)
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sightline.data.parsing.columns import FRAMES, PATHS
+from sightline.data.parsing.columns import CORNERS, FRAMES, PATHS
 
 _MARK = r"[ _.:\-]"
 _FORMS = (
@@ -18,7 +18,6 @@ _FORMS = (
 )
 _VISIBLE = ("v", "vis", "visible", "visibility")
 _SCORES = ("likelihood", "score", "confidence", "conf")
-_CORNERS = (("xmin", "ymin", "xmax", "ymax"), ("x_min", "y_min", "x_max", "y_max"))
 _NO_POINTS = ("bbox", "box", "min", "max", "size", "resolution", "scale", "image")
 """Names of pairs of columns that are boxes or facts of an image."""
 _SIZES = ("width", "height", "w", "h")
@@ -75,7 +74,7 @@ def point_columns(names: Sequence[str], *, requested: bool = False) -> PointColu
     box, unless keypoints are requested.
     """
     low = {name.lower(): name for name in reversed(names)}
-    box = next((tuple(low[c] for c in corners) for corners in _CORNERS if {*corners} <= {*low}), ())
+    box = next((tuple(low[c] for c in corners) for corners in CORNERS if {*corners} <= {*low}), ())
     pairs: dict[str, tuple[str, str]] = {}
     used = {*box}
     for form in _FORMS:

@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from sightline.core.targets.keypoints import HIDDEN, UNLABELED, VISIBLE
 from sightline.data.parsing.cells import is_missing, numbers
-from sightline.data.parsing.columns import GROUPS, SPLITS, column_named, path_column
+from sightline.data.parsing.columns import CLASSES, GROUPS, SINGLE_CLASS, SPLITS, column_named, path_column
 from sightline.data.parsing.csv import Columns
 from sightline.data.parsing.frames import frames_by_number
-from sightline.data.parsing.keypoints import HIDDEN, MISSING, VISIBLE, KeypointBuilder, placed
+from sightline.data.parsing.keypoints import KeypointBuilder, placed
 from sightline.data.parsing.point_columns import (
     LongColumns,
     PointColumns,
@@ -25,8 +26,6 @@ from sightline.data.parsing.point_columns import (
 from sightline.data.parsing.splits import SPLIT_WORDS, file_beside, names_of
 from sightline.errors import DataError
 
-_CLASSES = ("class", "label", "category", "class_name", "species")
-_OBJECT = "object"
 _WORDS = {"true": 1.0, "yes": 1.0, "false": 0.0, "no": 0.0}
 _SHOWN = 3
 
@@ -108,7 +107,7 @@ def gather(path: Path, split: str, table: PoseTable, into: KeypointBuilder, grou
         corners = None if box is None or np.isnan(box).any() else box.tolist()
         if corners is None and not (table.points[k, :, 2] > 0).any():
             continue  # a row for an image that shows nothing
-        key = table.classes[k] if table.classes else _OBJECT
+        key = table.classes[k] if table.classes else SINGLE_CLASS
         where = f"{path.name} line {table.lines[k]}"
         into.pose(image, key, table.points[k], where, corners, stated=table.stated)
     into.note(
@@ -149,7 +148,7 @@ def _wide(path: Path, table: Columns) -> PoseTable:
     sized = {"height", "width"} <= {*table.names}
     sizes = _values(path, table, ("height", "width")) if sized else None
     roles = {name: column_named(table, words, where) for name, words in
-             (("class", _CLASSES), ("split", SPLITS), ("group", GROUPS))}  # fmt: skip
+             (("class", CLASSES), ("split", SPLITS), ("group", GROUPS))}  # fmt: skip
     given = {name: [] if column is None else table.column(column) for name, column in roles.items()}
     role = f"image '{where}'" + "".join(f", {name} '{column}'" for name, column in roles.items() if column)
     if roles["class"]:
@@ -157,8 +156,8 @@ def _wide(path: Path, table: Columns) -> PoseTable:
     scored = tuple(c for c in columns.scores if not all(map(is_missing, table.column(c))))
     return PoseTable(
         columns.names, table.column(where), table.lines, points, any(columns.visible), corners,
-        [v or _OBJECT for v in given["class"]], given["split"], given["group"], framed, sizes, scored=scored,
-        messages=[f"{role}.", *messages],
+        [v or SINGLE_CLASS for v in given["class"]], given["split"], given["group"], framed, sizes,
+        scored=scored, messages=[f"{role}.", *messages],
     )  # fmt: skip
 
 
@@ -247,10 +246,10 @@ def _points(
         if flag is None:
             continue
         if coco:
-            points[:, j, 2] = np.where(np.isin(flag, (HIDDEN, VISIBLE)), flag, MISSING)
+            points[:, j, 2] = np.where(np.isin(flag, (HIDDEN, VISIBLE)), flag, UNLABELED)
         else:
             somewhere = present[:, j] & (xy[:, j] != 0).any(1)
-            points[:, j, 2] = np.where(flag == 1, VISIBLE, np.where(somewhere, HIDDEN, MISSING))
+            points[:, j, 2] = np.where(flag == 1, VISIBLE, np.where(somewhere, HIDDEN, UNLABELED))
     note = (
         "0 is not labeled, 1 hidden, 2 visible"
         if coco

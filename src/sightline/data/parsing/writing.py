@@ -16,7 +16,7 @@ from sightline.core.dataset import Classes, Dataset
 from sightline.core.skeleton import Skeleton
 from sightline.core.targets import target_type
 from sightline.core.targets.instances import Instances
-from sightline.core.targets.keypoints import Keypoints
+from sightline.core.targets.keypoints import HIDDEN, Keypoints
 from sightline.core.targets.outlines import InstanceMasks
 from sightline.data.io.file_types import ALL_EXTENSIONS
 from sightline.data.parsing.content import content
@@ -32,7 +32,6 @@ _LOSSES = {
 }
 BOXES_AND_MASKS = (Instances.kind, InstanceMasks.kind)
 OBJECTS = (*BOXES_AND_MASKS, Keypoints.kind)
-_HIDDEN = 1  # visibility of a labeled point that is not seen
 Point = tuple[float, float, int]
 """x and y in pixels, and visibility (0, 1 or 2)."""
 
@@ -139,7 +138,7 @@ def class_table(
 
 def _lost_of_points(targets: Keypoints, holds: Sequence[str]) -> list[str]:
     """What a format cannot hold of keypoints, in words."""
-    hidden, skeleton = int((targets.visibility == _HIDDEN).sum()), targets.skeleton
+    hidden, skeleton = int((targets.visibility == HIDDEN).sum()), targets.skeleton
     lost = []
     if hidden and "hidden" not in holds:
         lost.append(f"that {hidden:,} points are hidden (they become visible)")
