@@ -100,7 +100,8 @@ def _predictions(
 ) -> Results:
     from sightline.evaluation import predicted_data, scored_data
 
-    opened = predicted_data.open_predictions(predictions, data, task, split, format, target, data_dir)
+    files = [predictions]
+    opened = predicted_data.open_predictions(files, data, task, split, format, target, data_dir)[0]
     results = predicted_data.score_predictions(opened, str(predictions))
     if out is not None:
         scored_data.write(results, opened.part, predictions.stem, out)

@@ -44,6 +44,7 @@ def open_data(
     exif: str | None = None,
     pairs: str | None = None,
     data_dir: Path | None = None,
+    predictions: Path | None = None,
 ) -> Dataset:
     """Read a folder, a table or a named data set.
 
@@ -61,6 +62,7 @@ def open_data(
         pairs: Keypoints that change places in a mirrored image, "name-name,name-name" or by number from 1; or
             "none". As the file or the names of the points say if left out.
         data_dir: Folder of named data sets, for reading and downloading.
+        predictions: The annotations that these are predictions of: scores are kept where the format has such.
 
     Returns:
         The data set; its notes say what was recognised and why.
@@ -74,7 +76,9 @@ def open_data(
         raise UsageError(f"--exif is apply or ignore. Received {exif!r}.")
     span = None if pixel_range is None else _span(pixel_range)
     near = None if data_dir is None else Path(home(str(data_dir)))
-    options = ReadOptions(target_type=target_type, target=target, exif=exif, data_dir=near, input=input)
+    options = ReadOptions(
+        target_type=target_type, target=target, exif=exif, data_dir=near, input=input, predictions=predictions
+    )  # fmt: skip
     source = home(str(data))
     if options.data_dir and not is_name(source) and not Path(source).exists():
         below = options.data_dir / source

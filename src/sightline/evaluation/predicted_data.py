@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from sightline.console import say
 from sightline.core.dataset import Classes, Dataset
 from sightline.core.report import Results
 from sightline.core.targets.base import Targets
+from sightline.core.targets.instances import Instances
 from sightline.core.task import DataInfo, Task
 from sightline.data.open import open_data
 from sightline.errors import DataError, UsageError
@@ -45,18 +47,18 @@ class PredictedData:
 
 
 def open_predictions(
-    predictions: Path,
+    files: Sequence[Path],
     data: str | None,
     task: str,
     split: str | None,
     format: str | None,
     target: str | None,
     data_dir: Path | None,
-) -> PredictedData:
-    """Read predictions and annotations, and pair them by name; a single file goes with a single item.
+) -> list[PredictedData]:
+    """Read annotations and predictions, and pair them by name; a single file goes with a single item.
 
     Args:
-        predictions: File or folder, in any format that is read as data of the task.
+        files: Files or folders of predictions, each in any format that is read as data of the task.
         data: The annotations.
         task: Name of the task.
         split: Part of the annotations; all of them, if left out and there are no splits.
@@ -70,25 +72,63 @@ def open_predictions(
     """
     card = TASKS.load(task).CARD
     if data is None:
-        raise UsageError(f"--task needs annotations too: evaluate {predictions} DATA --task {task}.")
+        raise UsageError(f"--task needs annotations too: evaluate {files[0]} DATA --task {task}.")
     dataset = open_data(data, target_type=card.target_type, format=format, target=target, data_dir=data_dir)
+    _tell(dataset)
     part, name = part_of(dataset, split)
-    predicted = open_data(predictions, target_type=card.prediction_type)
-    for source in (dataset, predicted):
-        say(" ".join([f"{source.name}:", *source.messages]))
-        warn(source, list(source.read_findings))
-    rows, messages = _paired(predicted, part, str(predictions))
-    targets, classes = predicted.targets[torch.from_numpy(rows)], part.classes
-    if classes is not None and predicted.classes is not None:
-        targets = targets.map_classes(_mapped(predicted.classes, classes, str(predictions)), len(classes))
-    if reason := part.targets.mismatch(targets):
-        raise DataError(f"{predictions} holds no predictions for {data}: {reason}.")
-    kind = task_type(card.name)
-    facts = part.targets.summary(len(classes or ())).get("statistics", {})
-    info = DataInfo(classes, part.outputs, 3, (1, 1), (0.0,), (1.0,), 0, statistics=facts)
-    return PredictedData(
-        kind(info, kind.Options()), part, name, targets.as_prediction(len(classes or ())), messages
-    )
+    kind, classes = task_type(card.name), len(part.classes or ())
+    facts = part.targets.summary(classes).get("statistics", {})
+    info = DataInfo(part.classes, part.outputs, 3, (1, 1), (0.0,), (1.0,), 0, statistics=facts)
+    scorer = kind(info, kind.Options())
+    opened = []
+    for file in files:
+        predicted = open_data(file, target_type=card.prediction_type, predictions=dataset.root or Path())
+        _tell(replace(predicted, name=file.stem))
+        targets, messages = _of_items(predicted, part, str(file))
+        if reason := part.targets.mismatch(targets):
+            raise DataError(f"{file} holds no predictions for {data}: {reason}.")
+        opened.append(PredictedData(scorer, part, name, targets.as_prediction(classes), messages))
+    return opened
+
+
+def _tell(dataset: Dataset) -> None:
+    """Print how data were read, and what is wrong with them."""
+    say(" ".join([f"{dataset.name}:", *dataset.messages]))
+    warn(dataset, list(dataset.read_findings))
+
+
+def _of_items(predicted: Dataset, part: Dataset, source: str) -> tuple[Targets, list[str]]:
+    """The predictions of the annotated items, with their classes; and what to say."""
+    rows, messages = _paired(predicted, part, source)
+    targets = predicted.targets[torch.from_numpy(rows)]
+    if part.classes is not None and predicted.classes is not None:
+        targets = targets.map_classes(_mapped(predicted.classes, part.classes, source), len(part.classes))
+    if isinstance(targets, Instances) and len(targets.labels):
+        messages += _check_scores(targets.scores, source)
+    return targets, messages
+
+
+def _check_scores(scores: torch.Tensor | None, source: str) -> list[str]:
+    """What to say where objects have no scores.
+
+    Raises:
+        DataError: If some have one and others have not, or one is outside of [0, 1].
+    """
+    if scores is None:
+        return [
+            f"{source} holds no scores: all its objects count alike, and average precision cannot rank them."
+        ]
+    if bare := int(scores.isnan().sum()):
+        raise DataError(
+            f"{source}: {bare:,} of {len(scores):,} objects have no score, the others have one. "
+            "Give each a score, or none."
+        )
+    low, high = float(scores.min()), float(scores.max())
+    if low < 0 or high > 1:
+        raise DataError(
+            f"{source}: scores go from {low:g} to {high:g}. Expected numbers from 0 to 1: rescale them."
+        )
+    return []
 
 
 def score_predictions(data: PredictedData, source: str) -> Results:
@@ -118,7 +158,7 @@ def compare_predictions(files: Sequence[Path], data: str | None, task: str) -> C
     paths = [Path(file) for file in files]
     if len(paths) < 2:
         raise UsageError(f"A comparison needs two or more predictions. Received {len(paths)}.")
-    opened = [open_predictions(path, data, task, "all", None, None, None) for path in paths]
+    opened = open_predictions(paths, data, task, "all", None, None, None)
     short = [path.stem for path in paths]
     names = short if len(set(short)) == len(paths) else [str(path) for path in paths]
     first, part = opened[0], opened[0].part
@@ -136,23 +176,40 @@ def _paired(predicted: Dataset, part: Dataset, source: str) -> tuple[np.ndarray,
     """(N,) row of the prediction for each annotated item, and what to say.
 
     Names are compared in full, else by what follows their last slash.
+
+    Raises:
+        DataError: If an annotated item has no prediction, or two items or predictions share such a name.
     """
     if len(predicted) == len(part) == 1:
         return np.zeros(1, dtype=np.int64), []
     names, wanted = list(predicted.ids), list(part.ids)
     if not set(names) & set(wanted):
         names, wanted = ([item.rpartition("/")[2] for item in items] for items in (names, wanted))
+        for what, short, whole in (
+            ("predictions", names, predicted.ids), ("annotated items", wanted, part.ids),
+        ):  # fmt: skip
+            counts = Counter(short)
+            if again := [item for item, name in zip(whole, short, strict=True) if counts[name] > 1]:
+                raise DataError(
+                    f"{source}: {len(again):,} {what} share the end of their name with another "
+                    f"({_first(again)}), and which prediction is whose is not clear. Name each prediction as "
+                    f"its item, with its folders ({part.ids[0]})."
+                )
     where = {name: i for i, name in enumerate(names)}
     missing = [name for name in wanted if name not in where]
-    if missing or len(where) < len(names):
-        shown = ", ".join(missing[:_SHOWN]) + (", ..." if len(missing) > _SHOWN else "")
+    if missing:
         raise DataError(
-            f"{source}: {len(missing):,} of {len(wanted):,} annotated items have no prediction ({shown}). "
-            f"Name each as its item ({wanted[0]}), or score a part with --split."
+            f"{source}: {len(missing):,} of {len(wanted):,} annotated items have no prediction "
+            f"({_first(missing)}). Name each as its item ({wanted[0]}), or score a part with --split."
         )
     extra = len(names) - len(set(wanted) & set(names))
     note = f"{extra:,} predictions are of items without annotations, and were left out."
     return np.array([where[name] for name in wanted], dtype=np.int64), [note] if extra else []
+
+
+def _first(items: Sequence[str]) -> str:
+    """The first of some names."""
+    return ", ".join(items[:_SHOWN]) + (", ..." if len(items) > _SHOWN else "")
 
 
 def _mapped(predicted: Classes, classes: Classes, source: str) -> torch.Tensor:

@@ -227,9 +227,10 @@ class Instances(Targets):
         return (mine != others).view(-1, classes).any(1)
 
     def as_prediction(self, classes: int) -> Self:
-        """The same with scores of 1."""
+        """The same, best first in each image, or with scores of 1 where there are none."""
         del classes
-        return replace(self, scores=torch.ones(len(self.labels)))
+        scored = self if self.scores is not None else replace(self, scores=torch.ones(len(self.labels)))
+        return scored.sorted_by_score()
 
     def as_target(self) -> Self:
         """The same without scores."""

@@ -156,12 +156,26 @@ class Keypoints(Instances):
         return different
 
     def as_prediction(self, classes: int) -> Self:
-        """The same with scores of 1."""
-        return replace(super().as_prediction(classes), point_scores=torch.ones_like(self.points[:, :, 0]))
+        """As `Instances`, with scores of 1 for points without any."""
+        same = super().as_prediction(classes)
+        if same.point_scores is not None:
+            return same
+        return replace(same, point_scores=torch.ones_like(self.points[:, :, 0]))
 
     def as_target(self) -> Self:
         """The same without scores."""
         return replace(self, scores=None, point_scores=None)
+
+    def mismatch(self, prediction: Self) -> str:
+        """See `Targets.mismatch`; the points must be the same, in the same order."""
+        mine, others = self.skeleton.names, prediction.skeleton.names
+        if mine != others:
+            again = ", in another order" if sorted(mine) == sorted(others) else ""
+            return (
+                f"the points are {', '.join(mine)} in the annotations and {', '.join(others)} in the "
+                f"predictions{again}"
+            )
+        return super().mismatch(prediction)
 
     def arrays(self, i: int) -> dict[str, Any]:
         """Those of `Instances`, and "points", "visibility", "point_scores", "skeleton" of image i."""

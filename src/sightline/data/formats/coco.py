@@ -19,11 +19,19 @@ import numpy as np
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
 from sightline.core.targets.keypoints import Keypoints
-from sightline.data.parsing.coco_file import FOLDERS, KEYS, CocoLists, image_name, images_folder, lists
+from sightline.data.parsing.coco_file import (
+    FOLDERS,
+    KEYS,
+    CocoLists,
+    image_name,
+    images_folder,
+    is_results,
+    lists,
+)
 from sightline.data.parsing.coco_keypoints import CocoPoints, pack_keypoints
 from sightline.data.parsing.coco_writing import LabelFile
 from sightline.data.parsing.instances import NAN, InstanceBuilder
-from sightline.data.parsing.json import four, glance, key_in, sound, whole
+from sightline.data.parsing.json import four, glance, key_in, read_json, sound, whole
 from sightline.data.parsing.keypoints import KeypointBuilder
 from sightline.data.parsing.options import ReadOptions
 from sightline.data.parsing.polygons import Outlined, decoded, ring
@@ -62,6 +70,7 @@ class _Contents:
         clashes: Images whose id another one has.
         messages: Where images were found.
         posed: The skeleton, where keypoints are read.
+        predictions: Whether scores are read.
     """
 
     into: InstanceBuilder
@@ -75,6 +84,7 @@ class _Contents:
     clashes: list[str] = field(default_factory=list)
     messages: list[str] = field(default_factory=list)
     posed: CocoPoints = field(default_factory=CocoPoints)
+    predictions: bool = False
 
     def compare(self, box: tuple[float, ...] | None, entry: dict[str, Any], where: str) -> None:
         """Note a box that does not fit the polygons beside it."""
@@ -90,32 +100,43 @@ class _Contents:
 
 
 def sniff(source: str, options: ReadOptions) -> float:
-    """High for a JSON file with the lists of a COCO file."""
-    del options
-    return 0.97 if _files(Path(source)) else 0.0
+    """High for a JSON file with the lists of a COCO file, or a list of results where predictions are read."""
+    results = options.predictions is not None and is_results(Path(source))
+    return 0.97 if results or _files(Path(source)) else 0.0
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
     """All images of all splits, with their boxes, or masks (target "outlines"), areas and crowd flags.
 
     Category ids are kept as they are, holes and all. With masks, boxes are those around them. Images are
-    looked for beside the JSON file and, if that lies in a folder `annotations`, beside that.
+    looked for beside the JSON file and, if that lies in a folder `annotations`, beside that. A list of
+    results has the images and categories of its annotations (`options.predictions`).
 
     Raises:
         DataError: If no file is there, one cannot be read, or it is not clear which one is meant.
     """
-    root = Path(source)
-    files = _files(root) or ([root] if root.is_file() else [])
+    root, lean = Path(source), _with_packed_masks if options.target_type == "outlines" else _without_masks
+    results = None
+    if options.predictions is not None and is_results(root):
+        results, root = read_json(root, lean), options.predictions
+    files = _files(root) or ([root] if root.is_file() and results is None else [])
     if not files:
-        raise DataError(f"There is no COCO annotation at '{root}'. Expected {CARD.recognized_by}.")
+        needs = "" if results is None else f"{source}: results go with COCO annotations. "
+        raise DataError(f"{needs}There is no COCO annotation at '{root}'. Expected {CARD.recognized_by}.")
     word = "keypoints_" if options.target_type == Keypoints.kind else "instances_"
     named = [p for p in files if p.name.removeprefix("person_").startswith(word)]  # beside captions
     chosen, notes = by_split(named or files, root)
-    lean = _with_packed_masks if options.target_type == "outlines" else _without_masks
-    loaded = [lists(chosen[0][0], lean)]
+    loaded = [lists(chosen[0][0], lean, results)]
     contents = _empty(root, chosen[0][0], loaded[0], options, notes)
+    contents.predictions = options.predictions is not None
+    used = 0
     for path, split in chosen:
-        _read_file(path, split, loaded.pop() if loaded else lists(path, lean), contents)
+        file = loaded.pop() if loaded else lists(path, lean, results)
+        used += len(file[1])
+        _read_file(path, split, file, contents)
+    if results is not None and used < len(results):
+        left = f"{len(results) - used:,} of {len(results):,} results are of images without annotations"
+        contents.messages.append(f"{left}, and were left out.")
     note = contents.into.note
     fix = "List the image, or take the annotation out."
     note("boxes-without-image", "error", contents.lost, "annotations are of images that are not listed", fix)
@@ -272,6 +293,8 @@ def _objects(path: Path, annotations: list[Any], number: dict[Any, int], content
                 "area": (four([entry.get("area")], where, contents.texts, 1) or (NAN,))[0],
                 "crowd": entry.get("iscrowd") in (1, True, "1"),
             }
+            if contents.predictions:
+                more["score"] = (four([entry.get("score")], where, contents.texts, 1) or (NAN,))[0]
             if isinstance(contents.into, KeypointBuilder):
                 contents.posed.add(entry, number[image], where, contents.into, contents.texts, more)
             else:

@@ -20,7 +20,7 @@ from sightline.data.io.file_types import ALL_EXTENSIONS
 from sightline.data.io.walk import files_in
 from sightline.data.parsing.darknet import old_config
 from sightline.data.parsing.drawing import Drawing, targets_of
-from sightline.data.parsing.instances import InstanceBuilder
+from sightline.data.parsing.instances import NAN, InstanceBuilder
 from sightline.data.parsing.keypoints import KeypointBuilder
 from sightline.data.parsing.options import ReadOptions
 from sightline.data.parsing.polygons import Outlined, ring
@@ -74,6 +74,7 @@ class _Contents:
         empty: Label files without a line.
         gone: Places of data.yaml that are not there, by split.
         highest: Highest class id.
+        predictions: Whether a line may end with a score.
     """
 
     drawing: Drawing
@@ -90,6 +91,7 @@ class _Contents:
     empty: int = 0
     gone: list[str] = field(default_factory=list)
     highest: int = -1
+    predictions: bool = False
 
     @property
     def into(self) -> InstanceBuilder:
@@ -127,7 +129,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
     readings: list[_Contents] = []
 
     def gather(drawing: Drawing) -> None:
-        contents = _Contents(drawing, pose=pose)
+        contents = _Contents(drawing, pose=pose, predictions=options.predictions is not None)
         for split, images in _listed_images(config, root, contents):
             for path in images:
                 number = contents.into.add_image(path, split)
@@ -261,9 +263,9 @@ def _line(words: list[str], where: str, image: int, contents: _Contents) -> None
         contents.broken.append(f"{where} ({' '.join(words):.40})")
         return
     whole = values[0] >= 0 and values[0] % 1 == 0 and values[0] < 1e9
-    outlined = isinstance(contents.into, Outlined)
+    outlined, score = isinstance(contents.into, Outlined), _score(values, contents)
     if isinstance(contents.into, KeypointBuilder):
-        _pose_line(values, where, image, contents, contents.into)
+        _pose_line(values, where, image, contents, contents.into, score)
         return
     if whole and len(values) > 6 and (contents.pose is not None or _has_points(values)):
         contents.posed.append(where)
@@ -280,17 +282,24 @@ def _line(words: list[str], where: str, image: int, contents: _Contents) -> None
         contents.highest = max(contents.highest, int(values[0]))
         points = ring(values[1:])
         if len(values) > 5 and points is not None:
-            contents.drawing.polygon(image, int(values[0]), [points], where)
+            contents.drawing.polygon(image, int(values[0]), [points], where, score=score)
             return
-        contents.drawing.box(image, int(values[0]), _corners(values), where)
+        contents.drawing.box(image, int(values[0]), _corners(values), where, score=score)
+
+
+def _score(values: list[float], contents: _Contents) -> float:
+    """Take the score off the line of a prediction, whose last number it is; NaN where there is none."""
+    bare = len(values) % 2 == 1 if contents.pose is None else len(values) in (5, contents.pose.numbers)
+    return values.pop() if contents.predictions and not bare else NAN
 
 
 def _pose_line(
-    values: list[float], where: str, image: int, contents: _Contents, into: KeypointBuilder
+    values: list[float], where: str, image: int, contents: _Contents, into: KeypointBuilder, score: float
 ) -> None:
     """Collect one object with keypoints, or report the error in its line."""
     whole = values[0] >= 0 and values[0] % 1 == 0 and values[0] < 1e9
-    points = contents.pose.points(values) if contents.pose is not None and whole else None
+    pose = contents.pose if whole else None
+    points = None if pose is None else pose.points(values, predicted=contents.predictions)
     text = f"{where} ({' '.join(f'{v:g}' for v in values):.40})"
     if points is None:
         contents.broken.append(text)
@@ -298,7 +307,7 @@ def _pose_line(
         contents.pixels.append(text)
     else:
         contents.highest = max(contents.highest, int(values[0]))
-        into.pose(image, int(values[0]), points, where, _corners(values))
+        into.pose(image, int(values[0]), points, where, _corners(values), score=score)
 
 
 def _corners(values: Sequence[float]) -> tuple[float, float, float, float]:

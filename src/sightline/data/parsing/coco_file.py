@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from sightline.data.parsing.json import read_json
+from sightline.data.parsing.json import glance, read_json, sound
 from sightline.data.parsing.splits import folders_in, is_there, split_of
 from sightline.errors import DataError
 
@@ -30,12 +30,15 @@ def image_name(entry: dict[str, Any]) -> str:
         return ""
 
 
-def lists(path: Path, lean: Callable[[dict[str, Any]], None] | None = None) -> CocoLists:
+def lists(
+    path: Path, lean: Callable[[dict[str, Any]], None] | None = None, results: list[Any] | None = None
+) -> CocoLists:
     """Images, annotations and categories of a file, and the image folder if its `info` names one.
 
     Args:
         path: The file.
         lean: Called on every object of the file as it is read; may drop or pack what takes memory.
+        results: Instead of its annotations, those of these results that are of its images.
 
     Raises:
         DataError: If the file holds a list, or has not these three.
@@ -52,7 +55,21 @@ def lists(path: Path, lean: Callable[[dict[str, Any]], None] | None = None) -> C
     info = data.get("info")
     folder = info.get("folder") if isinstance(info, dict) else None
     named = Path(folder) if isinstance(folder, str) and folder else None
-    return data["images"], data["annotations"], data["categories"], named
+    annotations = data["annotations"] if results is None else _of_images(results, data["images"])
+    return data["images"], annotations, data["categories"], named
+
+
+def is_results(path: Path) -> bool:
+    """Whether a file holds COCO results: a list of objects, each with a score and the id of its image."""
+    text = glance(path) if path.suffix == ".json" else ""
+    return text.startswith("[") and all(f'"{key}"' in text for key in ("image_id", "category_id", "score"))
+
+
+def _of_images(results: list[Any], images: list[Any]) -> list[Any]:
+    """Those of some results that are of listed images, in order."""
+    listed = {entry["id"] for entry in images if isinstance(entry, dict) and sound(entry.get("id"))}
+    keys = [entry.get("image_id") if isinstance(entry, dict) else None for entry in results]
+    return [entry for entry, key in zip(results, keys, strict=True) if not sound(key) or key in listed]
 
 
 def images_folder(path: Path, names: list[str], split: str, named: Path | None = None) -> Path:

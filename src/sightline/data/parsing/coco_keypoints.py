@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from sightline.core.report import Severity
 from sightline.core.skeleton import Pair, Skeleton
+from sightline.core.targets.keypoints import VISIBLE
 from sightline.data.parsing.json import four, key_in, sound
 from sightline.data.parsing.keypoints import KeypointBuilder
 from sightline.errors import DataError
@@ -78,7 +79,7 @@ class CocoPoints:
             self._others[entry["category_id"]] += 1
             return
         joints = len(into.skeleton)
-        points = _triples(entry.get("keypoints"), joints)
+        points = _triples(entry.get("keypoints"), joints, predicted="score" in more)
         if points is None:
             given = entry["keypoints"]
             count = f"{len(given)} numbers" if hasattr(given, "__len__") else repr(given)[:30]
@@ -161,13 +162,18 @@ def _skeleton(path: Path, entry: dict[str, Any], names: list[str]) -> Skeleton:
     return skeleton if pairs is None else replace(skeleton, pairs=pairs)
 
 
-def _triples(values: Any, joints: int) -> NDArray[np.float64] | None:
-    """(J, 3) x, y and visibility; none labeled where there is no list, None where it is something else."""
+def _triples(values: Any, joints: int, *, predicted: bool) -> NDArray[np.float64] | None:
+    """(J, 3) x, y and visibility; none labeled where there is no list, None where it is something else.
+
+    Of a prediction the third number of a point says nothing (some tools write its confidence there).
+    """
     if values is None or (isinstance(values, list) and not values):
         return np.zeros((joints, 3))
     if not isinstance(values, np.ndarray) or len(values) != 3 * joints:
         return None
     points = values.reshape(-1, 3)
+    if predicted:
+        return np.column_stack([points[:, :2], np.full(joints, VISIBLE)])
     return points.copy() if np.isin(points[:, 2], (0, 1, 2)).all() else None
 
 

@@ -84,6 +84,7 @@ class InstanceBuilder:
     _class: array[int] = field(default_factory=lambda: array("q"))
     _corners: array[float] = field(default_factory=lambda: array("d"))
     _area: array[float] = field(default_factory=lambda: array("d"))
+    _score: array[float] = field(default_factory=lambda: array("d"))
     _flags: array[int] = field(default_factory=lambda: array("b"))
 
     def __post_init__(self) -> None:
@@ -126,6 +127,7 @@ class InstanceBuilder:
         area: float = NAN,
         crowd: bool = False,
         difficult: bool = False,
+        score: float = NAN,
     ) -> None:
         """Add a box.
 
@@ -136,11 +138,13 @@ class InstanceBuilder:
             area: As annotated, in square pixels; NaN where it is not.
             crowd: See `Instances`.
             difficult: See `Instances`.
+            score: That of a prediction, in [0, 1]; NaN where there is none.
         """
         self._image.append(image)
         self._class.append(self._keys.setdefault(key, len(self._keys)))
         self._corners.extend(corners)
         self._area.append(area)
+        self._score.append(score)
         self._flags.append(crowd + 2 * difficult)
 
     def note(self, name: str, severity: Severity, items: Sequence[str], message: str, fix: str) -> None:
@@ -332,7 +336,13 @@ class InstanceBuilder:
             sizes=torch.from_numpy(sizes),
             boxes=torch.from_numpy(boxes),
             labels=torch.from_numpy(label[order]),
+            scores=self._scores(order),
             areas=torch.from_numpy(np.where(given, areas, box_areas).astype(np.float32)) if mask else None,
             crowd=crowd if bool(crowd.any()) else None,
             difficult=difficult if bool(difficult.any()) else None,
         )
+
+    def _scores(self, order: np.ndarray) -> torch.Tensor | None:
+        """(M,) scores of some rows, in that order, NaN where there is none; None if no row has one."""
+        scores = np.array(self._score, dtype=np.float32)[order]
+        return None if np.isnan(scores).all() else torch.from_numpy(scores)

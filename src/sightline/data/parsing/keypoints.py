@@ -12,22 +12,20 @@ from numpy.typing import NDArray
 
 from sightline.core.skeleton import Skeleton
 from sightline.core.targets.instances import Instances
-from sightline.core.targets.keypoints import Keypoints
+from sightline.core.targets.keypoints import UNLABELED, VISIBLE, Keypoints
 from sightline.data.parsing.instances import NAN, InstanceBuilder
 
 MARGIN = 0.15
 """Share of the longer side of the labeled points that a box reaches beyond them, on each side."""
 _LONE_SIDE = 0.1  # of the longer side of an image: side of a box around one point where no box is known
 _POINT = 1.0  # pixels of extent below which an object is a point
-MISSING, HIDDEN, VISIBLE = 0, 1, 2
-"""Visibility of a point as COCO has it."""
 
 
 def placed(xy: NDArray[np.float64]) -> NDArray[np.float64]:
     """(J, 3) x, y and visibility of (J, 2) points of a file that states none: what is NaN or negative is not
     labeled, the others are visible."""
     labeled = (np.nan_to_num(xy, nan=-1.0) >= 0).all(1)
-    return np.column_stack([xy, np.where(labeled, VISIBLE, MISSING)])
+    return np.column_stack([xy, np.where(labeled, VISIBLE, UNLABELED)])
 
 
 def surrounding(
@@ -160,8 +158,9 @@ class KeypointBuilder(InstanceBuilder):
         points = np.stack([self._points[row] for row in order]) if len(order) else self._empty()
         points[:, :, :2] *= self._units(image[order], sizes)[:, None]
         return Keypoints(
-            plain.counts, plain.sizes, plain.boxes, plain.labels, areas=plain.areas, crowd=plain.crowd,
-            difficult=plain.difficult, points=torch.from_numpy(points[:, :, :2].astype(np.float32)),
+            plain.counts, plain.sizes, plain.boxes, plain.labels, plain.scores, areas=plain.areas,
+            crowd=plain.crowd, difficult=plain.difficult,
+            points=torch.from_numpy(points[:, :, :2].astype(np.float32)),
             visibility=torch.from_numpy(points[:, :, 2].astype(np.int8)), skeleton=self.skeleton,
         )  # fmt: skip
 

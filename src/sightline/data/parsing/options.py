@@ -16,6 +16,7 @@ class ReadOptions:
         exif: "ignore" where annotations are in the pixels that are stored; else they are in those seen.
         data_dir: Folder of named data sets, for reading and downloading.
         input: Kind of input that an item is read as ("image", "clip"), or None for what the data hold.
+        predictions: The annotations, where predictions of them are read, with scores of objects; else None.
     """
 
     target_type: str | None = None
@@ -23,3 +24,4 @@ class ReadOptions:
     exif: str | None = None
     data_dir: Path | None = None
     input: str | None = None
+    predictions: Path | None = None

@@ -169,8 +169,8 @@ class Outlined(InstanceBuilder):
         mask_areas = np.array([part[3] for part in masks_made], dtype=np.float64)
         areas = np.where(np.isfinite(areas) & (areas >= 0), areas, mask_areas).astype(np.float32)
         return InstanceMasks(
-            plain.counts, plain.sizes, masks.boxes(), plain.labels, areas=torch.from_numpy(areas),
-            crowd=plain.crowd, difficult=plain.difficult, masks=masks,
+            plain.counts, plain.sizes, masks.boxes(), plain.labels, plain.scores,
+            areas=torch.from_numpy(areas), crowd=plain.crowd, difficult=plain.difficult, masks=masks,
         )  # fmt: skip
 
 

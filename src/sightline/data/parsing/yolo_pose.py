@@ -37,16 +37,23 @@ class PoseLines:
     columns: int
     messages: tuple[str, ...] = ()
 
-    def points(self, values: Sequence[float]) -> NDArray[np.float64] | None:
+    @property
+    def numbers(self) -> int:
+        """How many are in a line."""
+        return _BOX + len(self.skeleton) * self.columns
+
+    def points(self, values: Sequence[float], *, predicted: bool = False) -> NDArray[np.float64] | None:
         """(J, 3) x, y and visibility of the numbers of a line; None where there are more or fewer.
 
-        Without visibility, all points are visible, except those at (0, 0), which are missing.
+        Without visibility, all points are visible, except those at (0, 0), which are missing. Of a prediction
+        the third number of a point is its confidence, and not read.
         """
-        if len(values) != _BOX + len(self.skeleton) * self.columns:
+        if len(values) != self.numbers:
             return None
         points = np.array(values[_BOX:], dtype=np.float64).reshape(-1, self.columns)
-        if self.columns == 3:
+        if self.columns == 3 and not predicted:
             return points if np.isin(points[:, 2], (0, 1, 2)).all() else None
+        points = points[:, :2]
         return np.column_stack([points, np.where((points == 0).all(1), 0, 2)])
 
 
