@@ -20,7 +20,7 @@ LAYERS = [
     {"ops"},
     {"data", "metrics", "models"},
     {"runtime"},
-    {"classical", "losses", "report"},
+    {"attacks", "classical", "losses", "report"},
     {"server", "tasks"},
     {"inference"},
     {"cluster", "evaluation"},
@@ -61,7 +61,8 @@ DOORS = {
     "transformers": {f"tasks/{t}/models/_transformers.py" for t in ("detect", "instance", "semantic")},
 }
 PLUGINS = ("data/formats", "data/checks", "models/backbones", "metrics", "training/callbacks",
-           "training/trainers",           "exporters/formats", "losses/semantic")  # fmt: skip
+           "training/trainers",           "exporters/formats", "losses/semantic",
+           "attacks")  # fmt: skip
 
 
 def layer(module: str) -> int | None:
