@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from itertools import groupby
@@ -23,6 +22,7 @@ from sightline.console import say, track
 from sightline.data.io.video import EXTENSIONS as FILMS
 from sightline.errors import DataError, SightlineError, UsageError
 from sightline.inference.filters import OutputFilter, apply_filter, filter_from_options
+from sightline.inference.input_item import MARK
 from sightline.inference.model_folder import read_card
 from sightline.inference.predictor import ModelPredictor
 from sightline.inference.presenters import kind_of
@@ -145,7 +145,7 @@ def _type(value: object) -> str:
 
 def _todo(inputs: Inputs, parts: Parts, summary: Predicted) -> list[RemoteInput]:
     """Inputs that are in no part yet; the others are counted."""
-    pages = {name.rpartition("#")[0] for name in parts.done if re.search(r"#\d{6}$", name)}
+    pages = {name.rpartition("#")[0] for name in parts.done if MARK.search(name)}
     todo = [f for key, f in inputs.found.items() if key not in parts.done and key not in pages]
     summary.total = len(parts.done)
     summary.errors = [(name, error) for name, error in parts.done.items() if error]

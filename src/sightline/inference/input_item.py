@@ -22,6 +22,9 @@ from sightline.data.loading.preprocess import resize_to_input
 from sightline.data.loading.tiles import tile_windows
 from sightline.errors import UnreadableImage
 
+MARK = re.compile(r"#\d{6,}$")
+"""Number of a frame or page, at the end of a name."""
+
 
 @dataclass(frozen=True)
 class Input:
@@ -86,8 +89,30 @@ class Input:
 
     def file(self, ending: str) -> str:
         """Name of a file about it: that of the image with this ending instead; after it for a part."""
-        part = re.search(r"#\d{6}$", self.name)
+        part = MARK.search(self.name)
         return f"{self.name}{ending}" if part else str(PurePosixPath(self.name).with_suffix(ending))
+
+    @property
+    def sequence(self) -> Video | str:
+        """What it is a frame of: a film, a file of several pages, or the folder of its file."""
+        if self.film is not None:
+            return self.film
+        return MARK.sub("", self.id) if self._is_of_file else self.folder
+
+    @property
+    def sequence_name(self) -> str:
+        """Name of the sequence below the folder that all files lie in; that of an address has no slashes."""
+        if self.film is not None or self._is_of_file:
+            name = MARK.sub("", self.name)
+            return re.sub(r"[^\w.-]+", "-", name) if "://" in name else name
+        folder = PurePosixPath(self.name).parent
+        return str(folder) if folder.name else PurePosixPath(self.folder).name or "frames"
+
+    @property
+    def _is_of_file(self) -> bool:
+        """Whether it is one of several pages, or of a film that cannot be opened."""
+        is_page = isinstance(self.pixels, Pages) and MARK.search(self.id) is not None
+        return is_page or bool(self.error and self.folder)
 
     @property
     def folder(self) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from sightline.errors import UsageError
+from sightline.inference.input_item import MARK
 from sightline.inference.sources import Sources
 
 
@@ -38,7 +38,7 @@ class Places:
             inside: A folder of `out` that it lies in.
         """
         bare = PurePosixPath(name).with_suffix("")
-        whole = self._stems[str(bare).casefold()] > 1 or re.search(r"#\d{6}$", name)
+        whole = self._stems[str(bare).casefold()] > 1 or MARK.search(name)
         file = self.out / inside / (f"{name}{ending}" if whole else f"{bare}{ending}")
         file.parent.mkdir(parents=True, exist_ok=True)
         return file

@@ -56,7 +56,8 @@ class Prompted:
     """Predictor that applies one prompt to every image.
 
     Args:
-        predictor: Has `settings`, `task` and `outcome(name, image)`.
+        predictor: Has `settings`, `task` and `outcome(name, image)`; one that follows objects also `reset()`.
+            It gets the frames of each film or folder in their order.
     """
 
     def __init__(self, predictor: Any) -> None:
@@ -64,8 +65,15 @@ class Prompted:
 
     def answers(self, sources: Sources, batch_size: int = 1) -> Iterator[Answer]:
         """Yield predictions, each with its image; a bad file gives an outcome with an error."""
+        reset = getattr(self._one, "reset", None)
+        if reset is not None:
+            sources.sort_frames()
+        sequence: object = None
         for batch in sources.batches(min(batch_size, 1)):
             for item in batch:
+                if reset is not None and item.sequence != sequence:
+                    reset()
+                    sequence = item.sequence
                 yield Answer(item, self._outcome(item))
 
     def _outcome(self, item: Input) -> Outcome:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,7 +15,8 @@ from sightline.console import say
 from sightline.core.inputs import InputSpec
 from sightline.data.inputs import in_memory, input_kind, item_source
 from sightline.data.io import video
-from sightline.data.io.file_types import ALL_EXTENSIONS, open_file
+from sightline.data.io.clip_frames import natural
+from sightline.data.io.file_types import ALL_EXTENSIONS, EXTENSIONS, open_file
 from sightline.data.io.levels import Cuts, Span, Watched
 from sightline.data.io.pages import full_pages
 from sightline.data.io.pixels import Arrays, Files, Pages
@@ -118,16 +118,17 @@ class Sources:
 
     @property
     def sequences(self) -> int:
-        """Videos, and folders of images, each of which may be a sequence of frames."""
+        """Videos, TIFFs of several pages and folders of images, which may each be a sequence of frames."""
         images = [item for item in self._items if not isinstance(item, _Film)]
-        folders = {item.parent if isinstance(item, Path) else item.name for item in images}
-        return len(folders) + len(self._items) - len(images)
+        places = {_sequence_of(item) if isinstance(item, Path) else item.name for item in images}
+        return len(places) + len(self._items) - len(images)
 
     def sort_frames(self) -> None:
-        """Order the images of each folder as frames are numbered: frame_2 before frame_10."""
-        files = sorted((item for item in self._items if isinstance(item, Path)), key=_frame_key)
-        ordered = iter(files)
-        self._items = [next(ordered) if isinstance(item, Path) else item for item in self._items]
+        """Order the images as frames are numbered: folder by folder, and frame_2 before frame_10. Films
+        follow, also those that lie between them.
+        """
+        others = [item for item in self._items if not isinstance(item, Path)]
+        self._items = [*sorted(self.files, key=lambda f: (natural(f.parent), f.parent, natural(f))), *others]
 
     def name(self, file: Path) -> str:
         """Path of a file below `root`."""
@@ -217,10 +218,7 @@ class Sources:
     def _pages(self, file: Path) -> Iterator[Input]:
         """An image, or each page of a TIFF that has several."""
         name = self.name(file)
-        try:
-            pages = full_pages(file)
-        except UnreadableImage:  # which is said when it is read
-            pages = [0]
+        pages = _full_pages(file)
         if pages == [0]:
             yield Input(str(file), name, Files([file], self._watched()))
             return
@@ -316,10 +314,17 @@ class Sources:
             say("Videos among them can be read with the extra 'video': pip install 'sightline[video]'")
 
 
-def _frame_key(path: Path) -> tuple[str, list[tuple[int, str]]]:
-    """Folder of a file, and its name with numbers by their value."""
-    parts = re.findall(r"\d+|\D+", path.name)
-    return str(path.parent), [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
+def _full_pages(file: Path) -> list[int]:
+    try:
+        return full_pages(file)
+    except UnreadableImage:  # which is said when it is read
+        return [0]
+
+
+def _sequence_of(file: Path) -> Path:
+    """What a file is frames of, as `Input.sequence`."""
+    is_stack = file.suffix.lower() in EXTENSIONS["tiff"] and len(_full_pages(file)) > 1
+    return file if is_stack else file.parent
 
 
 def _plain(path: Path) -> Path:

@@ -11,6 +11,7 @@ import torch
 from sightline.console import say
 from sightline.core.targets.instances import Instances
 from sightline.core.task import Task
+from sightline.data.io.video import Video
 from sightline.errors import UsageError
 from sightline.inference.presenters import Kind, select_objects
 from sightline.inference.sources import Answer, Input, Sources
@@ -62,7 +63,7 @@ class FilmTracking:
         self._zones = {f"zone {text}": _points("--zone", text) for text in zones}
         self._counters: dict[str, Counter] = {}
         self._tracker: Tracker | None = None
-        self._sequence: object = None
+        self._sequence: Video | str = ""
         self.counts: list[Row] = []
         self._new_counters()
 
@@ -71,12 +72,9 @@ class FilmTracking:
         are ordered as frames.
         """
         sources.sort_frames()
-        name = ""
         for answer in answers:
-            tracker = self._tracker_of(answer.input, name)
-            name = answer.input.film.name if answer.input.film is not None else answer.input.folder
-            yield self._followed(answer, tracker)
-        self._end_sequence(name)
+            yield self._followed(answer, self._tracker_of(answer.input))
+        self._end_sequence()
 
     def overlay(self, image: np.ndarray) -> np.ndarray:
         """The lines and zones with their counts so far, drawn on a frame (H, W, C)."""
@@ -89,16 +87,15 @@ class FilmTracking:
             words.append(((float(points[0, 0]), float(points[0, 1])), text, color_of(k)))
         return tags(paths(image, lines), words) if lines else image
 
-    def _tracker_of(self, item: Input, before: str) -> Tracker:
+    def _tracker_of(self, item: Input) -> Tracker:
         """The tracker of the film or folder of a frame; a new one begins with each."""
-        sequence = item.film if item.film is not None else item.folder
-        if self._tracker is None or (sequence is not self._sequence and sequence != self._sequence):
+        if self._tracker is None or item.sequence != self._sequence:
             if self._tracker is not None:
-                self._end_sequence(before)
+                self._end_sequence()
             rate = item.film.facts.fps if item.film is not None else RATE
             if not rate:
                 say(f"The video does not say its frame rate: {RATE:g} a second are assumed.")
-            self._tracker, self._sequence = self._type(rate=rate or RATE), sequence
+            self._tracker, self._sequence = self._type(rate=rate or RATE), item.sequence
             self._new_counters()
         return self._tracker
 
@@ -129,8 +126,9 @@ class FilmTracking:
         except ValueError as error:
             raise UsageError(str(error)) from error
 
-    def _end_sequence(self, name: str) -> None:
+    def _end_sequence(self) -> None:
         """Keep the counts of a film."""
+        name = self._sequence if isinstance(self._sequence, str) else self._sequence.name
         rows = ({"film": name, "where": where, **c.counts()} for where, c in self._counters.items())
         self.counts += rows
 

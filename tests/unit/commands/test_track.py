@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,13 @@ import pytest
 from PIL import Image
 
 from sightline.commands.predict import predict
+from sightline.data.io import video
+from sightline.data.io.pixels import Files
 from sightline.data.io.video import Video
 from sightline.data.io.video_writer import VideoWriter
 from sightline.errors import UsageError
 from sightline.inference import promptable
+from sightline.inference.input_item import Input
 from sightline.inference.summary import Predicted
 from sightline.runtime.targets import records
 from tests.unit.commands.finder import NAMES, predictor
@@ -103,8 +107,8 @@ def test_lines_and_zones_are_counted_and_drawn(run: Callable[..., Any], film: Pa
     assert area == {"film": "film.mp4", "where": f"zone {zone}", "entered": 1, "left": 0,
                     "visitors": 1, "most": 1}  # fmt: skip
     assert result.to_json()["counts"] == result.counts
-    with Video(Path("drawn.mp4")) as video:
-        frames = [f.pixels for f in video]
+    with Video(Path("drawn.mp4")) as drawn:
+        frames = [f.pixels for f in drawn]
     assert len(frames) == FRAMES
     assert np.ptp(frames[11].astype(int), axis=2)[30:, 120:136].max() > 60, "the line, in color"
 
@@ -119,6 +123,56 @@ def test_a_folder_of_frames_is_ordered_by_number(run: Callable[..., Any], tmp_pa
     rows = lines(Path("tracks.txt"))
     assert [(row[0], row[1]) for row in rows] == [(t + 1, 1) for t in range(10) if t != 5]
     assert [row[2] for row in rows] == pytest.approx([3 * t for t in range(10) if t != 5], abs=2)
+
+
+def test_each_folder_has_a_file_below_the_output(run: Callable[..., Any], film: Path) -> None:
+    """Named by its whole path; numbers after a point are no ending, and a film lies between the frames."""
+    for name in ("walk.1", "walk.2"):
+        (film.parent / name).mkdir()
+        for t in range(8):
+            Image.fromarray(frame(t)).save(film.parent / name / f"frame_{t}.png")
+    film.rename(film.parent / "walk.2" / "frame_3-film.mp4")
+    folders = [str(film.parent / name) for name in ("walk.1", "walk.2")]
+    result = run(*folders, out=Path("all"), to="motchallenge", line=["64,0,64,96"])
+    files = {file.relative_to("all").as_posix() for file in Path("all").rglob("*.txt")}
+    assert files == {"walk.1.txt", "walk.2.txt", "walk.2/frame_3-film.txt"}
+    assert lines(Path("all/walk.1.txt")) == lines(Path("all/walk.2.txt"))
+    assert {row[1] for row in lines(Path("all/walk.1.txt"))} == {1}
+    assert [Path(row["film"]).name for row in result.counts] == ["walk.1", "walk.2", "frame_3-film.mp4"]
+    run(folders[0], out=Path("one"), to="motchallenge")
+    assert [file.name for file in Path("one").rglob("*")] == ["walk.1.txt"]
+    assert not list(film.parent.glob("*.txt"))
+
+
+def test_frames_after_the_millionth_have_names_of_their_own() -> None:
+    item = Input("f.mp4#1000000", "f.mp4#1000000", Files([]))
+    assert item.file(".png") == "f.mp4#1000000.png"
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_a_long_film_holds_no_more_frames_than_a_short_one(
+    run: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch_size: int
+) -> None:
+    """Frames that are alive at once: those decoded ahead, a batch, and the next one, which is read."""
+    pytest.importorskip("av", reason="PyAV (extra 'video') is not installed")
+    with VideoWriter(tmp_path / "long.mp4") as writer:
+        for t in range(80):
+            writer.add(frame(t % FRAMES), t / 25)
+    alive, counts = set[int](), list[int]()
+    decoded = iter(range(80))
+
+    def counted(image: Any) -> np.ndarray:
+        pixels, number = np.array(upright(image)), next(decoded)  # a copy, which views keep alive
+        alive.add(number)
+        counts.append(len(alive))
+        weakref.finalize(pixels, alive.discard, number)
+        return pixels
+
+    upright = video._upright
+    monkeypatch.setattr(video, "_upright", counted)
+    run("long.mp4", out=Path("drawn.mp4"), line=["64,0,64,96"], batch_size=batch_size)
+    assert len(counts) == 80
+    assert max(counts) <= video.AHEAD + 2 * batch_size + 4
 
 
 @pytest.mark.parametrize(("options", "words"), [

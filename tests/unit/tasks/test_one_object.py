@@ -54,6 +54,35 @@ def test_an_object_that_is_hidden_is_waited_for() -> None:
     assert follower.update(scene(100)) == pytest.approx([100, 48, 124, 72], abs=3)
 
 
+def save(folder: Path, name: str, t: int) -> None:
+    folder.mkdir(exist_ok=True)
+    Image.fromarray(scene(40 + 4 * t)[..., 0]).save(folder / name)
+
+
+def test_frames_are_followed_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    """Names that are sorted as text, and a folder whose name has the sign of frames, lose the object."""
+    for t in range(12):
+        save(tmp_path / "walk#000001", f"frame_{t}.png", t)
+    found = sl.predict("track:mosse", [str(tmp_path)], prompt="box 40,48,64,72", out=tmp_path / "t.txt")
+    assert found.errors == []
+    rows = np.loadtxt(tmp_path / "t.txt", delimiter=",")
+    assert rows[:, 0].tolist() == list(range(1, 13))
+    assert rows[:, 2] == pytest.approx([40 + 4 * t for t in range(12)], abs=1.5)
+
+
+def test_each_stack_of_a_folder_begins_with_the_box(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        first, *others = [Image.fromarray(scene(40 + 3 * t)[..., 0]) for t in range(4)]
+        first.save(tmp_path / f"{name}.tif", save_all=True, append_images=others)
+    prompt = "box 40,48,64,72"
+    sl.predict("track:mosse", [str(tmp_path)], prompt=prompt, out=tmp_path / "t", to="motchallenge")
+    ways = [np.loadtxt(tmp_path / f"t/{name}.txt", delimiter=",") for name in ("a", "b")]
+    assert ways[0][:, 2] == pytest.approx([40, 43, 46, 49], abs=1)
+    assert (ways[0] == ways[1]).all()
+    with pytest.raises(UsageError, match="holds one film, and 2 are given"):
+        sl.predict("track:mosse", [str(tmp_path / "*.tif")], prompt=prompt, out=tmp_path / "t.txt")
+
+
 def test_each_folder_begins_with_the_box_and_a_wrong_one_is_refused(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()

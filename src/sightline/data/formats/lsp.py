@@ -7,7 +7,6 @@ annotation", CVPR 2011 (extended, 14 x 3 x N). MATLAB counts pixels from 1: 1 is
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from sightline.core.card import FormatCard
 from sightline.core.dataset import SPLITS, Classes, Dataset
 from sightline.core.skeleton import Skeleton
 from sightline.core.targets.keypoints import HIDDEN, UNLABELED, VISIBLE
+from sightline.data.io.clip_frames import natural
 from sightline.data.io.file_types import ALL_EXTENSIONS
 from sightline.data.io.walk import files_in
 from sightline.data.parsing.keypoints import KeypointBuilder
@@ -164,7 +164,7 @@ def _images(path: Path, n: int) -> tuple[list[Path], str]:
             origin = f"Columns are the images of {name}, in its order."
             break
     else:
-        files = sorted(files_in(folder, *ALL_EXTENSIONS), key=lambda p: _natural(p.name))
+        files = sorted(files_in(folder, *ALL_EXTENSIONS), key=natural)
         origin = f"Columns are the images of {folder.name}/ in the order of their numbers."
     if len(files) != n:
         raise DataError(
@@ -183,8 +183,3 @@ def _splits(folder: Path) -> dict[str, str]:
 def _lines(path: Path) -> list[str]:
     text = path.read_text(encoding="utf-8-sig", errors="replace")
     return [line.strip().replace("\\", "/") for line in text.splitlines() if line.strip()]
-
-
-def _natural(name: str) -> list[str]:
-    """Key for the order of names by the numbers in them."""
-    return [f"{int(part):012d}" if part.isdigit() else part for part in re.split(r"(\d+)", name.lower())]

@@ -138,10 +138,10 @@ def frame_files(folder: Path) -> list[Path]:
     return sorted(files_in(folder, *STILLS), key=natural)
 
 
-def natural(path: Path) -> list[tuple[int, int | str]]:
-    """Sorting key by which numbers within names count as numbers."""
-    parts = re.split(r"(\d+)", path.name.lower())
-    return [(0, int(part)) if part.isdecimal() else (1, part) for part in parts if part]
+def natural(path: Path) -> list[list[tuple[int, int | str]]]:
+    """Sorting key by which numbers within names, also those of folders, count as numbers."""
+    split = ([part for part in re.split(r"(\d+)", name.lower()) if part] for name in path.parts)
+    return [[(0, int(part)) if part.isdecimal() else (1, part) for part in parts] for parts in split]
 
 
 def is_clip(path: Path) -> bool:

@@ -91,7 +91,7 @@ def clips_below(folder: Path, others: list[Path] | None = None) -> tuple[list[Pa
         if others is not None:
             named = {*films, *stills}
             others += [top / name for name in names if top / name not in named]
-    return sorted(clips, key=lambda p: [natural(Path(part)) for part in p.parts]), loose
+    return sorted(clips, key=natural), loose
 
 
 def has_films(root: Path) -> bool:

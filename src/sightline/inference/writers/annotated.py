@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from sightline.console import say
 from sightline.data.io.encode import encode_png
 from sightline.data.io.video import Video
@@ -41,10 +39,7 @@ class AnnotatedWriter(Writer):
             return
         if item.film is not self._film or self._writer is None:
             self.close()
-            name = re.sub(r"#\d{6}$", "", item.name)
-            if item.film.live:  # an address, or a camera
-                name = re.sub(r"[^\w.-]+", "-", name) or "stream"
-            self._film, self._file = item.film, self._places.file(name, ".mp4")
+            self._film, self._file = item.film, self._places.file(item.sequence_name, ".mp4")
             self._writer = VideoWriter(self._file, item.film.facts.fps)
         self._writer.add(drawn, item.seconds or 0.0)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TextIO
 
 import numpy as np
@@ -11,7 +12,7 @@ from sightline.console import say
 from sightline.core.targets.tracks import Tracks
 from sightline.errors import UsageError
 from sightline.inference.output_paths import Places
-from sightline.inference.sources import Answer
+from sightline.inference.sources import Answer, Input
 from sightline.inference.writers.context import Writer, WriterContext, text_file
 from sightline.ops.boxes import to_xywh
 
@@ -36,6 +37,7 @@ class MotWriter(Writer):
         self._places = None if context.out.suffix else Places(context.out, context.sources)
         self._stream: TextIO | None = None
         self._sequence: object = None
+        self._files: set[Path] = set()
         self._frame = self._rows = self._filled = 0
         self._last: dict[int, tuple[int, np.ndarray]] = {}
         if not (self._given or context.kind.objects):
@@ -46,9 +48,9 @@ class MotWriter(Writer):
     def write(self, answer: Answer) -> None:
         """Write the objects of one frame."""
         item, outcome = answer.input, answer.outcome
-        sequence = item.name if self._given else item.film if item.film is not None else item.folder
-        if self._stream is None or (sequence is not self._sequence and sequence != self._sequence):
-            self._begin(answer, sequence)
+        sequence = item.name if self._given else item.sequence
+        if self._stream is None or sequence != self._sequence:
+            self._begin(item, sequence)
         part = re.search(r"#(\d{6,})$", item.name)
         self._frame = int(part[1]) + 1 if part and item.film is not None else self._frame + 1
         if outcome.error:
@@ -74,17 +76,18 @@ class MotWriter(Writer):
         for frame, number, place, score in each:
             self._line(frame, number, place, score)
 
-    def _begin(self, answer: Answer, sequence: object) -> None:
+    def _begin(self, item: Input, sequence: object) -> None:
         """Open the file of a film."""
         if self._stream is not None:
             self._stream.close()
-        item = answer.input
-        name = item.name if self._given else item.film.name if item.film is not None else item.folder
-        if item.film is not None and not item.film.live:
-            name = re.sub(r"#\d{6,}$", "", item.name)
-        elif item.film is not None:
-            name = re.sub(r"[^\w.-]+", "-", name)
-        file = self._places.file(name or "frames", ".txt") if self._places else self.context.out
+        file = self.context.out
+        if self._places:
+            name = item.name if self._given else item.sequence_name
+            is_folder = self._given or sequence == item.folder  # which has no ending to be replaced
+            file = self._places.file(f"{name}.txt" if is_folder else name, ".txt")
+        if file in self._files:
+            raise UsageError(f"{file} would hold two sequences. Predict {item.id} by a command of its own.")
+        self._files.add(file)
         self._stream, self._sequence, self._frame, self._last = text_file(file), sequence, 0, {}
 
     def _line(self, frame: int, number: int, place: np.ndarray, score: str) -> None:

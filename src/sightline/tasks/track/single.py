@@ -64,18 +64,21 @@ class OneObject:
     def __init__(self, box: list[float]) -> None:
         self.settings: dict[str, Any] = {"classes": ["object"], "thresholds": [0.0]}
         self.task = _Boxes
-        self._box, self._sequence = box, ""
+        self._box = box
         self._filter: Mosse | None = None
 
+    def reset(self) -> None:
+        """Forget the object: the next frame begins another film or folder, with the box that was given."""
+        self._filter = None
+
     def outcome(self, name: str, image: np.ndarray) -> Outcome:
-        """The box in the next frame; another film or folder begins with the box that was given.
+        """The box in the next frame; in the first one it is the box that was given.
 
         Its score is the peak-to-sidelobe ratio over twice that below which the object counts as hidden.
         """
-        sequence = name.partition("#")[0] if "#" in name else name.rpartition("/")[0]
-        if self._filter is None or sequence != self._sequence:
+        if self._filter is None:
             try:
-                self._filter, self._sequence = Mosse(image, self._box), sequence
+                self._filter = Mosse(image, self._box)
             except ValueError as error:
                 raise UsageError(f"{name}: {error}") from error
         else:
