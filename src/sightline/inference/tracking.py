@@ -38,7 +38,7 @@ class FilmTracking:
         task: The task of the model.
         tracker: Name of the tracker; "" where objects are not tracked.
         thresholds: Score threshold, for each class or all.
-        least: Objects with a lower score are left out; 0 for none.
+        least: Objects with a lower score are left out; 0 leaves out none.
         classes: Indices of the classes that are tracked, or None for all.
         lines: Each "x1,y1,x2,y2" in pixels.
         zones: Each "x1,y1,x2,y2,x3,y3,..." in pixels.

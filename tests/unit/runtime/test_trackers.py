@@ -91,6 +91,12 @@ def test_identities_begin_at_one_and_none_is_left_out(name: str, seed: int) -> N
         tracker.reset()
 
 
+def test_sort_waits_for_one_frame() -> None:
+    tracker = tracker_type("sort")()
+    seen = [tracker.update([] if t in (4, 7, 8) else [at(10)]).tolist() for t in range(12)]
+    assert seen == [[-1], [-1], [1], [1], [], [1], [1], [], [], [-1], [-1], [2]]
+
+
 @every_tracker
 def test_weak_boxes_begin_no_track_but_bytetrack_continues_one(name: str) -> None:
     tracker = eager(name)

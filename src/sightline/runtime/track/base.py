@@ -27,7 +27,7 @@ class TrackSettings:
         start_score: Lowest score of a box that may begin a track, in [0, 1].
         min_iou: Least overlap of a box with the place where a track is expected, in [0, 1].
         max_unseen: Frames after which a track that was not seen ends.
-        min_hits: Boxes in a row after which a track gets its identity.
+        min_hits: Boxes in a row with which a track gets its identity.
     """
 
     least_score: float = 0.1
@@ -101,7 +101,7 @@ class Tracker(ABC):
             (M,) identity of each box, from 1; `NONE` for a box of no track.
 
         Raises:
-            ValueError: If shapes do not agree, or time does not go on.
+            ValueError: If shapes do not agree, or time goes back.
         """
         places = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
         sure = np.ones(len(places)) if scores is None else np.asarray(scores, dtype=np.float64).reshape(-1)

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 Floats = NDArray[np.float64]
 
 SIDE = 64
-"""Longest side in pixels of the patch that is looked at; larger objects are brought to it."""
+"""Longest side in pixels of the patch that is looked at; larger ones are scaled down to it."""
 CONTEXT = 2.0
 """Side of the patch in sides of the object."""
 RATE, SIGMA, VIEWS = 0.03, 2.0, 8
@@ -28,7 +28,7 @@ class Mosse:
         box: x1, y1, x2, y2 of the object in pixels.
 
     Attributes:
-        ratio: Peak-to-sidelobe ratio of the last frame: how sure the place is.
+        ratio: Peak-to-sidelobe ratio of the last frame: how sure the place is; infinite in the first one.
 
     Raises:
         ValueError: If the box has no area, or does not lie in the frame.

@@ -80,7 +80,7 @@ class OcSort(Tracker):
         self.frozen[:, rows] = self.filter.state[:, rows]
 
     def _go_again(self, rows: Ids, observed: Floats, gaps: Ids) -> None:
-        """Filters of tracks (R,) from their last observation to the one before this (R, 4)."""
+        """Filters of tracks (R,) from their last observation to the time of this one (R, 4)."""
         start = self.past[-1][rows]
         again = BoxFilter()
         again.state = self.frozen[:, rows]

@@ -30,7 +30,7 @@ def track(kind: type[Any], wishes: Wishes, detections: Floats, length: int, rate
     Args:
         kind: A subclass of `Tracker`.
         wishes: See `Wishes`.
-        detections: (M, 7) frame from 1, x1, y1, x2, y2, score, class.
+        detections: (M, 7) frame from 1, x1, y1, x2, y2, score, class; sorted by frame.
         length: Frames.
         rate: Frames a second; nan where unknown.
 

@@ -1,4 +1,4 @@
-"""SORT: one association by overlap; a track that is not seen ends at once.
+"""SORT: one association by overlap; a track that is not seen in two frames in a row ends.
 
 Source: Bewley et al., Simple Online and Realtime Tracking, ICIP 2016.
 """
@@ -13,7 +13,7 @@ from .kalman import Floats
 
 
 class Sort(Tracker):
-    """The classical tracker, with the settings of its paper: boxes that may begin no track are not used."""
+    """The classical tracker, with the overlap and the patience of its paper; weak boxes are not used."""
 
     defaults = TrackSettings(first_score=0.8, min_iou=0.3, max_unseen=1.0, min_hits=3)
 

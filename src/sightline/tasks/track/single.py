@@ -74,7 +74,8 @@ class OneObject:
     def outcome(self, name: str, image: np.ndarray) -> Outcome:
         """The box in the next frame; in the first one it is the box that was given.
 
-        Its score is the peak-to-sidelobe ratio over twice that below which the object counts as hidden.
+        Its score, 1 at most, is the peak-to-sidelobe ratio over twice that below which the object counts as
+        hidden.
         """
         if self._filter is None:
             try:
