@@ -49,7 +49,8 @@ class Evaluation:
 
 
 class Metric(ABC):
-    """Base class of metrics: one number about predictions.
+    """Base class of metrics: one number about predictions. A subclass has `sample_statistics`, or
+    `from_evaluation` if it shares work with other metrics; each calls the other by default.
 
     Attributes:
         card: What it says.
@@ -59,13 +60,16 @@ class Metric(ABC):
     card: MetricCard
 
     def __init__(self) -> None:
+        methods = type(self).sample_statistics, type(self).from_evaluation
+        if methods == (Metric.sample_statistics, Metric.from_evaluation):
+            raise TypeError(f"{type(self).__name__} has neither sample_statistics nor from_evaluation.")
         self._parts: list[Statistics] = []
 
-    @abstractmethod
     def sample_statistics(self, prediction: Targets, target: Targets) -> Statistics:
         """Sufficient statistics of a batch, one row for each image. An unpaired metric has features: some
         with a row for each prediction, others with a row for each target.
         """
+        return self.from_evaluation(Evaluation(prediction, target))
 
     def per_unit(self, prediction: Targets, target: Targets, groups: np.ndarray | None) -> Statistics:
         """Statistics if the card's unit is not the image: any number of rows; `UNIT` can name their units. By
@@ -80,8 +84,8 @@ class Metric(ABC):
         return stats if groups is None else {**stats, UNIT: np.asarray(groups)}
 
     def from_evaluation(self, evaluation: Evaluation) -> Statistics:
-        """Statistics of a batch with intermediate results that other metrics share; override to share
-        some.
+        """Statistics of a batch, as in `sample_statistics`, with intermediate results that other metrics
+        share.
         """
         return self.sample_statistics(evaluation.prediction, evaluation.target)
 

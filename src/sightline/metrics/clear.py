@@ -37,12 +37,8 @@ class Mota(Weighted):
     )
     scale: ClassVar[Literal["share", "ratio"]] = "ratio"
 
-    def sample_statistics(self, prediction: Any, target: Any) -> Statistics:
-        """Of each sequence (N,): see `clear_counts`."""
-        return self.from_evaluation(Evaluation(prediction, target))
-
     def from_evaluation(self, evaluation: Evaluation) -> Statistics:
-        """See `sample_statistics`; counted once for all metrics."""
+        """Of each sequence (N,): see `clear_counts`."""
         return clear_counts(evaluation)
 
     def values(self, stats: Statistics, weights: Array) -> Array:

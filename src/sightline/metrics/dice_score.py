@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from sightline.core.card import MetricCard
 from sightline.core.metric import Evaluation, Statistics
-from sightline.core.targets.base import Targets
 from sightline.metrics.functional.pixels import regions, sums
 from sightline.metrics.functional.weighted import Array, Weighted, average
 
@@ -27,12 +26,8 @@ class DiceScore(Weighted):
     )
     scale = "share"
 
-    def sample_statistics(self, prediction: Targets, target: Targets) -> Statistics:
-        """{"right", "target", "predicted": (N, 255)}; see `pixels.regions`."""
-        return self.from_evaluation(Evaluation(prediction, target))
-
     def from_evaluation(self, evaluation: Evaluation) -> Statistics:
-        """See `sample_statistics`; counted once for all metrics."""
+        """{"right", "target", "predicted": (N, 255)}; see `pixels.regions`."""
         return regions(evaluation)
 
     def values(self, stats: Statistics, weights: Array) -> Array:

@@ -6,7 +6,6 @@ import numpy as np
 
 from sightline.core.card import MetricCard
 from sightline.core.metric import Evaluation, Statistics
-from sightline.core.targets.base import Targets
 from sightline.metrics.functional.tracks import EPS, Overlaps, assign, overlaps
 from sightline.metrics.functional.weighted import Array, Weighted
 
@@ -32,12 +31,8 @@ class Hota(Weighted):
     )
     scale = "share"
 
-    def sample_statistics(self, prediction: Targets, target: Targets) -> Statistics:
-        """Of each sequence: {"matches", "association", "location": (N, 19), "targets", "predictions"}."""
-        return self.from_evaluation(Evaluation(prediction, target))
-
     def from_evaluation(self, evaluation: Evaluation) -> Statistics:
-        """See `sample_statistics`; counted once for all metrics."""
+        """Of each sequence: {"matches", "association", "location": (N, 19), "targets", "predictions"}."""
         return evaluation.once("hota", lambda: _statistics(overlaps(evaluation)))
 
     def values(self, stats: Statistics, weights: Array) -> Array:

@@ -6,7 +6,6 @@ import numpy as np
 
 from sightline.core.card import MetricCard
 from sightline.core.metric import Evaluation, Statistics
-from sightline.core.targets.base import Targets
 from sightline.metrics.functional.tracks import MATCH, Overlaps, assign_tracks, overlaps
 from sightline.metrics.functional.weighted import Array, Weighted
 
@@ -28,12 +27,8 @@ class Idf1(Weighted):
     )
     scale = "share"
 
-    def sample_statistics(self, prediction: Targets, target: Targets) -> Statistics:
-        """Of each sequence (N,): {"IDTP", "boxes"}, the latter on both sides."""
-        return self.from_evaluation(Evaluation(prediction, target))
-
     def from_evaluation(self, evaluation: Evaluation) -> Statistics:
-        """See `sample_statistics`."""
+        """Of each sequence (N,): {"IDTP", "boxes"}, the latter on both sides."""
         return evaluation.once("identity", lambda: _statistics(overlaps(evaluation)))
 
     def values(self, stats: Statistics, weights: Array) -> Array:

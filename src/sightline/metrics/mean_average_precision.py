@@ -51,12 +51,8 @@ class MeanAveragePrecision(Weighted):
         self.places = EVERY if iou is None else (THRESHOLDS.round(2).tolist().index(iou),)
         self.card = _card(iou, area, on)
 
-    def sample_statistics(self, prediction: Any, target: Any) -> Statistics:
-        """{"detections", "objects": (N,) bytes}; see `boxes.by_image`."""
-        return self.from_evaluation(Evaluation(prediction, target))
-
     def from_evaluation(self, evaluation: Evaluation) -> Statistics:
-        """See `sample_statistics`; objects are matched once for all metrics."""
+        """{"detections", "objects": (N,) bytes}; see `boxes.by_image`."""
         return by_image(evaluation, self.area, self.measure)
 
     def limit(self, target: Any) -> str:
@@ -86,12 +82,8 @@ class AverageRecall(Weighted):
     )
     scale = "share"
 
-    def sample_statistics(self, prediction: Any, target: Any) -> Statistics:
-        """{"detections", "objects": (N,) bytes}; see `boxes.by_image`."""
-        return self.from_evaluation(Evaluation(prediction, target))
-
     def from_evaluation(self, evaluation: Evaluation) -> Statistics:
-        """See `sample_statistics`; objects are matched once for all metrics."""
+        """{"detections", "objects": (N,) bytes}; see `boxes.by_image`."""
         return by_image(evaluation)
 
     def values(self, stats: Statistics, weights: Array) -> Array:

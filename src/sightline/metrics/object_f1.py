@@ -6,7 +6,6 @@ import numpy as np
 
 from sightline.core.card import MetricCard
 from sightline.core.metric import Evaluation, Statistics
-from sightline.core.targets.base import Targets
 from sightline.metrics.functional.objects import tallies
 from sightline.metrics.functional.weighted import Array, Weighted
 
@@ -32,12 +31,8 @@ class ObjectF1(Weighted):
     )
     scale = "share"
 
-    def sample_statistics(self, prediction: Targets, target: Targets) -> Statistics:
-        """{"right", "wrong": (N, 10), "objects": (N,)}; see `objects.tallies`."""
-        return self.from_evaluation(Evaluation(prediction, target))
-
     def from_evaluation(self, evaluation: Evaluation) -> Statistics:
-        """See `sample_statistics`; counted once for all metrics."""
+        """{"right", "wrong": (N, 10), "objects": (N,)}; see `objects.tallies`."""
         return tallies(evaluation)
 
     def values(self, stats: Statistics, weights: Array) -> Array:

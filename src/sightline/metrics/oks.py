@@ -7,7 +7,6 @@ from typing import Literal
 
 from sightline.core.card import MetricCard
 from sightline.core.metric import Evaluation, Statistics
-from sightline.core.targets.base import Targets
 from sightline.metrics.functional.boxes import EVERY, average_precision, average_recall
 from sightline.metrics.functional.keypoints import oks_statistics
 from sightline.metrics.functional.matching import THRESHOLDS
@@ -49,12 +48,8 @@ class OksPrecision(Weighted):
             target_types=("keypoints",),
         )
 
-    def sample_statistics(self, prediction: Targets, target: Targets) -> Statistics:
-        """{"detections", "objects": (N,) bytes}; see `boxes.by_image`."""
-        return self.from_evaluation(Evaluation(prediction, target))
-
     def from_evaluation(self, evaluation: Evaluation) -> Statistics:
-        """See `sample_statistics`; objects are matched once for all metrics."""
+        """{"detections", "objects": (N,) bytes}; see `boxes.by_image`."""
         return oks_statistics(evaluation, self.area)
 
     def values(self, stats: Statistics, weights: Array) -> Array:
@@ -79,12 +74,8 @@ class OksRecall(Weighted):
     )
     scale = "share"
 
-    def sample_statistics(self, prediction: Targets, target: Targets) -> Statistics:
-        """{"detections", "objects": (N,) bytes}; see `boxes.by_image`."""
-        return self.from_evaluation(Evaluation(prediction, target))
-
     def from_evaluation(self, evaluation: Evaluation) -> Statistics:
-        """See `sample_statistics`; objects are matched once for all metrics."""
+        """{"detections", "objects": (N,) bytes}; see `boxes.by_image`."""
         return oks_statistics(evaluation)
 
     def values(self, stats: Statistics, weights: Array) -> Array:

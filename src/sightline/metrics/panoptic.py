@@ -7,7 +7,6 @@ from scipy import sparse
 
 from sightline.core.card import MetricCard
 from sightline.core.metric import Evaluation, Statistics
-from sightline.core.targets.base import Targets
 from sightline.metrics.functional.objects import match_objects
 from sightline.metrics.functional.rows import pack, unpack
 from sightline.metrics.functional.weighted import Array, Weighted, array, average
@@ -38,12 +37,8 @@ class PanopticQuality(Weighted):
     )
     scale = "share"
 
-    def sample_statistics(self, prediction: Targets, target: Targets) -> Statistics:
-        """{"classes": (N,) bytes}: label, sum of IoU, TP, FP and FN of the classes in each image."""
-        return self.from_evaluation(Evaluation(prediction, target))
-
     def from_evaluation(self, evaluation: Evaluation) -> Statistics:
-        """See `sample_statistics`; the overlaps of masks are found once for all metrics."""
+        """{"classes": (N,) bytes}: label, sum of IoU, TP, FP and FN of the classes in each image."""
         t, target = match_objects(evaluation, ABOVE), evaluation.target
         missed = t.counted & ~t.found[:, 0]
         image = np.r_[t.image, array(target.image)[missed]].astype(np.int64)

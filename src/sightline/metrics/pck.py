@@ -52,12 +52,8 @@ class Pck(Weighted):
             percent=True,
         )
 
-    def sample_statistics(self, prediction: Any, target: Any) -> Statistics:
-        """{"right", "points": (N,)}."""
-        return self.from_evaluation(Evaluation(prediction, target))
-
     def from_evaluation(self, evaluation: Evaluation) -> Statistics:
-        """See `sample_statistics`; points are compared, and lengths computed, once for all metrics."""
+        """{"right", "points": (N,)}."""
         errors, target = point_errors(evaluation), evaluation.target
         kind = self.chosen(target)
         lengths = evaluation.once(f"length of {kind}", lambda: reference_lengths(target, kind))

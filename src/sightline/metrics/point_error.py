@@ -6,7 +6,6 @@ import numpy as np
 
 from sightline.core.card import MetricCard
 from sightline.core.metric import Evaluation, Statistics
-from sightline.core.targets.base import Targets
 from sightline.metrics.functional.keypoints import chosen_reference, point_errors, reference_lengths
 from sightline.metrics.functional.rows import pack, unpack
 from sightline.metrics.functional.weighted import Array, Weighted, mean
@@ -30,12 +29,8 @@ class PointError(Weighted):
     scale = "ratio"
     power = 1
 
-    def sample_statistics(self, prediction: Targets, target: Targets) -> Statistics:
-        """{"sum", "points": (N,)}."""
-        return self.from_evaluation(Evaluation(prediction, target))
-
     def from_evaluation(self, evaluation: Evaluation) -> Statistics:
-        """See `sample_statistics`; points are compared once for all metrics."""
+        """{"sum", "points": (N,)}."""
         errors, n = point_errors(evaluation), len(evaluation.target)
         return _sums(errors.image, errors.distance**self.power, n)
 
@@ -72,7 +67,7 @@ class Nme(PointError):
         self.reference = reference
 
     def from_evaluation(self, evaluation: Evaluation) -> Statistics:
-        """See `sample_statistics`."""
+        """See `PointError.from_evaluation`."""
         errors, target = point_errors(evaluation), evaluation.target
         automatic = chosen_reference(target.skeleton, NORMALIZERS)
         lengths = reference_lengths(target, automatic if self.reference == "auto" else self.reference)
@@ -85,12 +80,8 @@ class MedianPointError(Weighted):
     card = _card("median point error", "median distance of predicted from annotated points, in pixels")
     scale = "ratio"
 
-    def sample_statistics(self, prediction: Targets, target: Targets) -> Statistics:
-        """{"distances": (N,) bytes}."""
-        return self.from_evaluation(Evaluation(prediction, target))
-
     def from_evaluation(self, evaluation: Evaluation) -> Statistics:
-        """See `sample_statistics`."""
+        """{"distances": (N,) bytes}."""
         errors = point_errors(evaluation)
         paired = np.isfinite(errors.distance)
         records = np.empty(int(paired.sum()), dtype=_DISTANCE)

@@ -55,6 +55,17 @@ def numbers(n: int, seed: int, shift: float = 0.0) -> RegressionValues:
     return RegressionValues(torch.from_numpy(np.random.default_rng(seed).normal(shift, 1, (n, 1))))
 
 
+def test_a_metric_without_statistics_is_refused() -> None:
+    class Empty(Metric):
+        card = Shift.card
+
+        def compute_from(self, stats: Statistics, weights: Array | None = None) -> float:
+            return 0.0
+
+    with pytest.raises(TypeError, match="Empty has neither sample_statistics nor from_evaluation"):
+        Empty()
+
+
 def test_a_metric_of_sequences_leaves_out_whole_sequences() -> None:
     sequences = np.repeat([f"s{i}" for i in range(12)], 10)
     metric, sample_statistics = BySequence(), Mae()
