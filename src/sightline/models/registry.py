@@ -160,6 +160,9 @@ def pyramid(
         network.head = nn.Identity()
     if not isinstance(network, Pyramid):
         raise UsageError(f"Model '{name}' has no feature maps to detect with. {PYRAMIDS}")
+    if (at := tuple(stride for _, stride in network.levels)) != strides:
+        actual, needed = (", ".join(map(str, values)) for values in (at, strides))
+        raise UsageError(f"Model '{name}' has maps at strides {actual}; needed are {needed}.")
     _try_maps(name, network, channels, size)
     return network
 
@@ -281,9 +284,10 @@ def _try_maps(name: str, backbone: Any, channels: int, size: tuple[int, int]) ->
     finally:
         backbone.train(training)
     expected = [(c, math.ceil(size[0] / s), math.ceil(size[1] / s)) for c, s in backbone.levels]
+    strides = ", ".join(str(stride) for _, stride in backbone.levels)
     if shapes != expected:
         raise UsageError(
-            f"Model '{name}' cannot be read at strides 8, 16 and 32 for images of {size[0]}x{size[1]} with "
+            f"Model '{name}' cannot be read at strides {strides} for images of {size[0]}x{size[1]} with "
             f"{channels} channels: expected maps {expected}, found {shapes}. "
             f"Try a --size that is a multiple of 32. {PYRAMIDS}"
         )

@@ -58,7 +58,9 @@ def test_settings_of_the_network_reach_it() -> None:
 def test_refusals_say_why() -> None:
     with pytest.raises(UsageError, match="strides 16"):
         registry.pyramid("vit_tiny_patch16_224", channels=3, size=(64, 64))
-    with pytest.raises(UsageError, match="multiple of 32"):
+    with pytest.raises(UsageError, match="strides 8, 16, 32; needed are 4, 8"):
+        registry.pyramid("csp", channels=3, size=(64, 64), strides=(4, 8))
+    with pytest.raises(UsageError, match=r"strides 8, 16, 32 for .* multiple of 32"):
         registry.pyramid("convnext_atto", channels=3, size=(60, 60))
     with pytest.raises(UsageError, match="csp"):
         registry.pyramid("lenet5", channels=3, size=(64, 64))
