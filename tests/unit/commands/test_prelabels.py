@@ -186,7 +186,7 @@ def test_what_cannot_be_written_is_refused(scenes: Callable, tmp_path: Path) -> 
         answer(tmp_path, "cvta")
     (tmp_path / "labels").mkdir()
     (tmp_path / "labels/mine.txt").write_text("target")
-    with pytest.raises(UsageError, match="may be somebody's target"):
+    with pytest.raises(UsageError, match="may hold annotations"):
         answer(tmp_path, "cvat")
 
 

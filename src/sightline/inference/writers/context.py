@@ -123,5 +123,5 @@ def unused(file: Path) -> Path:
         UsageError: If something is.
     """
     if file.exists():
-        raise UsageError(f"{file} is there already, and may be somebody's target: choose another --out.")
+        raise UsageError(f"{file} is there already, and may hold annotations: choose another --out.")
     return file

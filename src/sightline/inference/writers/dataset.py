@@ -32,7 +32,7 @@ class DatasetWriter(Writer):
         super().__init__(context)
         out = context.out
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise UsageError(f"{out} is there already, and may be somebody's target: choose another --out.")
+            raise UsageError(f"{out} is there already, and may hold annotations: choose another --out.")
         self._format, self._module = format, FORMATS.load(format)
         self._places: list[tuple[Path, int]] = []
         self._names: list[str] = []

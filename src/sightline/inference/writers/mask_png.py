@@ -12,7 +12,7 @@ from sightline.inference.writers.context import Writer, WriterContext, unique_na
 class MaskWriter(Writer):
     """A PNG for each image, with its name, and classes.json; images are not copied.
 
-    Nothing that is there is overwritten: it may be somebody's target.
+    Nothing that is there is overwritten: it may be annotations.
     """
 
     name, holds = "masks", "maps"

@@ -17,8 +17,8 @@ class YoloWriter(Writer):
     """Writes label files (for a folder `labels` beside `images`) and data.yaml; images are not copied.
 
     Classes are numbered from 0, since those who train on it want no holes. A line has no place for a score.
-    An image without objects has an empty file. Nothing that is there is overwritten: it may be somebody's
-    target.
+    An image without objects has an empty file. Nothing that is there is overwritten: it may be
+    annotations.
     """
 
     name, holds = "yolo", "objects"
