@@ -16,7 +16,9 @@ from sightline.core.report import Results
 from sightline.core.targets.base import Targets
 from sightline.core.targets.instances import Instances
 from sightline.core.task import DataInfo, Task
+from sightline.data.one_class import in_one_class
 from sightline.data.open import open_data
+from sightline.data.parsing.columns import SINGLE_CLASS
 from sightline.errors import DataError, UsageError
 from sightline.evaluation import conclusions, scoring
 from sightline.evaluation.attempt import exhibits
@@ -75,20 +77,32 @@ def open_predictions(
         raise UsageError(f"--task needs annotations too: evaluate {files[0]} DATA --task {task}.")
     dataset = open_data(data, target_type=card.target_type, format=format, target=target, data_dir=data_dir)
     _tell(dataset)
+    root = dataset.root or Path()
+    predicted = [open_data(file, target_type=card.prediction_type, predictions=root) for file in files]
     part, name = part_of(dataset, split)
+    notes = []
+    if isinstance(part.targets, Instances) and _unnamed(predicted) and not _unnamed([part]):
+        part = in_one_class(part)
+        notes.append(part.messages[-1])
     kind, classes = task_type(card.name), len(part.classes or ())
     facts = part.targets.summary(classes).get("statistics", {})
     info = DataInfo(part.classes, part.outputs, 3, (1, 1), (0.0,), (1.0,), 0, statistics=facts)
     scorer = kind(info, kind.Options())
     opened = []
-    for file in files:
-        predicted = open_data(file, target_type=card.prediction_type, predictions=dataset.root or Path())
-        _tell(replace(predicted, name=file.stem))
-        targets, messages = _of_items(predicted, part, str(file))
+    for file, dataset in zip(files, predicted, strict=True):
+        _tell(replace(dataset, name=file.stem))
+        targets, messages = _of_items(dataset, part, str(file))
         if reason := part.targets.mismatch(targets):
             raise DataError(f"{file} holds no predictions for {data}: {reason}.")
-        opened.append(PredictedData(scorer, part, name, targets.as_prediction(classes), messages))
+        opened.append(PredictedData(scorer, part, name, targets.as_prediction(classes), [*notes, *messages]))
     return opened
+
+
+def _unnamed(datasets: Sequence[Dataset]) -> bool:
+    """Whether all objects are of the class that stands where none is given."""
+    return all(
+        dataset.classes is not None and dataset.classes.names == (SINGLE_CLASS,) for dataset in datasets
+    )
 
 
 def _tell(dataset: Dataset) -> None:

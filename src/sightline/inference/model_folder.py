@@ -48,7 +48,7 @@ def require_whole_images(settings: Mapping[str, Any], what: str) -> None:
     Raises:
         UsageError: If it is such a model.
     """
-    if settings.get("crop") == "box":
+    if settings.get("items") == "objects":
         raise UsageError(
             f"{what}: the model is shown one object at a time, cut out by its box. `sightline predict RUN "
             "IMAGES --boxes DETECT_RUN` takes the boxes that a detector finds. For images that show one "

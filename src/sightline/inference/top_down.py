@@ -41,14 +41,14 @@ class TopDown(ModelPredictor):
     def __init__(self, path: Path, boxes: Path, device: str) -> None:
         model, task, card = restore(path)
         self._hold(model, task, card["model_config"], device)
-        if self.settings.get("crop") != "box":
+        if self.settings.get("items") != "objects":
             raise UsageError(f"--boxes: {path} is shown whole images and takes no boxes. Leave it out.")
         self.detector = ModelPredictor(boxes, device)
         kind = target_type(self.detector.task.card.prediction_type)
         if not issubclass(kind, Instances) or issubclass(kind, Keypoints):
             name = self.detector.task.card.name
             raise UsageError(f"--boxes {boxes} is of {name}, which finds no boxes. Name a run of detect.")
-        mine, theirs = self.settings["classes"], self.detector.settings["classes"]
+        mine, theirs = self.settings["merged"] or self.settings["classes"], self.detector.settings["classes"]
         if len(theirs) > 1 and not set(mine) & set(theirs):
             raise UsageError(
                 f"--boxes {boxes} finds {len(theirs)} classes ({', '.join(theirs[:5])}), but the points "

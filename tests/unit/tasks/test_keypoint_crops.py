@@ -25,6 +25,7 @@ from sightline.data.open import open_data
 from sightline.data.split import split
 from sightline.errors import DataError, UsageError
 from sightline.inference.sources import Answer
+from sightline.metrics.pck import Pck
 from sightline.tasks.keypoints.task import KeypointTask
 
 BOX = {"crop": "box"}
@@ -116,33 +117,34 @@ def test_what_gives_no_item_is_said() -> None:
 
 def test_a_model_sees_other_data_as_it_saw_its_own() -> None:
     data = two_in_each(2)
-    skeleton = {"skeleton": FIGURE.to_json()}
-    for whole in ({"crop": "image"}, skeleton, skeleton | {"crop": "image"}):
+    for whole in ({"crop": "image"}, {"items": "images"}):
         with pytest.raises(DataError, match=r"2 of 2 images hold several objects .*--crop box"):
             KeypointTask.recast(data, whole)
     one = replace(data, targets=data.targets_as(Keypoints).select(torch.tensor([True, False] * 2)))
     assert KeypointTask.recast(one, {}) is one
-    assert len(KeypointTask.recast(one, BOX | skeleton)) == 2
-    assert KeypointTask.recast(one, BOX | skeleton).pixels is not one.pixels
+    for cut in (BOX, {"items": "objects"}):
+        assert len(KeypointTask.recast(one, cut)) == 2
+        assert KeypointTask.recast(one, cut).pixels is not one.pixels
 
 
 def write_coco(data: Dataset, folder: Path) -> Path:
-    """A file of COCO with its images beside it."""
+    """A file of COCO with its images beside it; every other object is a dog, the others cats."""
     folder.mkdir(parents=True)
     targets = data.targets_as(Keypoints)
     rows = []
     for m, i in enumerate(targets.image.tolist()):
         (x1, y1, x2, y2), points = targets.boxes[m].tolist(), targets.points[m].tolist()
         flat = [value for x, y in points for value in (x, y, 2)]
-        rows.append({"id": m + 1, "image_id": i, "category_id": 1, "bbox": [x1, y1, x2 - x1, y2 - y1],
+        rows.append({"id": m + 1, "image_id": i, "category_id": 1 + m % 2, "bbox": [x1, y1, x2 - x1, y2 - y1],
                      "area": (x2 - x1) * (y2 - y1), "iscrowd": 0, "keypoints": flat,
                      "num_keypoints": 4})  # fmt: skip
     images = []
     for i, name in enumerate(data.ids):
         Image.fromarray(data.pixels.read(i)).save(folder / name)
         images.append({"id": i, "file_name": name, "width": 128, "height": 64})
-    category = {"id": 1, "name": "figure", "keypoints": list(FIGURE.names), "skeleton": []}
-    content = {"images": images, "annotations": rows, "categories": [category]}
+    categories = [{"id": k, "name": name, "keypoints": list(FIGURE.names), "skeleton": []}
+                  for k, name in enumerate(("cat", "dog"), 1)]  # fmt: skip
+    content = {"images": images, "annotations": rows, "categories": categories}
     (folder / "figures.json").write_text(json.dumps(content))
     return folder / "figures.json"
 
@@ -164,7 +166,7 @@ def test_the_report_calls_it_an_oracle_of_boxes(run: Any, tmp_path: Path) -> Non
     results, report = run.results, (run.path / "report.html").read_text()
     assert any("oracle of boxes" in sentence for sentence in results.conclusions)
     assert results.n % 2 == 0
-    assert run.record.model_config.to_json()["crop"] == "box"
+    assert run.record.model_config.to_json()["items"] == "objects"
     assert "oracle of boxes" in report
     assert "48 objects are cut out of 24 images" in report
     again = sl.evaluate(run.path)
@@ -222,6 +224,24 @@ def test_detected_objects_are_placed_in_the_image(
     assert sl.predict(run.path, [str(folder)], boxes=detector, out=tmp_path / "points.json").total == 24
     scored = sl.evaluate(tmp_path / "points.json", run.record.arguments["data"], task="keypoints")
     assert scored.n == 24, "images as they are, without an oracle"
+    assert any("all objects (cat, dog) count as 'object'" in text for text in scored.conclusions)
+
+
+def test_points_of_several_classes_are_scored_alike() -> None:
+    """A model places points and tells no classes apart: right points are right in each class."""
+    labels = torch.tensor([0, 1] * 4)
+    data = replace(two_in_each(4, labels=labels), classes=Classes(("cat", "dog")))
+    crops = KeypointTask.recast(data, {})
+    assert crops.classes == Classes(("object",))
+    assert any("(cat, dog) count as 'object'" in text for text in crops.messages)
+    target = crops.targets_as(Keypoints)
+    stated = replace(target, labels=torch.zeros_like(target.labels)).as_prediction(1)
+    metric = Pck(0.2)
+    values = metric.values(metric.sample_statistics(stated, target), np.ones((1, len(target))))
+    assert values.tolist() == [1]
+    again = KeypointTask.recast(data, {"items": "objects", "merged": ["cat", "dog"]})
+    assert again.classes == crops.classes
+    assert KeypointTask.recast(data, {"items": "objects", "merged": []}).classes == data.classes
 
 
 def test_people_of_coco(data_folder: Callable[[str], Path]) -> None:

@@ -56,7 +56,7 @@ def one_item_each(dataset: Dataset) -> Dataset:
         pixels=TilePixels(dataset.pixels, tiles),
         targets=single,
         splits=dataset.splits[owner],
-        recast={"crop": "box"},
+        recast={**dataset.recast, "items": "objects"},
         messages=(*dataset.messages, message),
         **further,
     )

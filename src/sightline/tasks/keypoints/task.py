@@ -12,6 +12,7 @@ from sightline.core.skeleton import Skeleton
 from sightline.core.targets.base import Targets
 from sightline.core.targets.keypoints import Keypoints
 from sightline.core.task import Augment, Baseline, DataInfo, Task
+from sightline.data.one_class import in_one_class
 from sightline.data.synthetic.tiny import tiny
 from sightline.data.transforms.steps import compose, random_affine
 from sightline.errors import DataError, UsageError
@@ -59,13 +60,17 @@ class KeypointTask(Task):
     def recast(dataset: Dataset, settings: Mapping[str, Any]) -> Dataset:
         """The data as they are, or one item for each object; see `KeypointOptions.crop`.
 
+        Objects of several classes count as those of one, since a model places points and tells no classes.
+
         Raises:
             DataError: If an image has several objects and is to be shown whole, or no object can be cut out.
         """
-        crop = settings.get("crop", "image" if "skeleton" in settings else "auto")  # older models have none
+        shown = {"box": "objects", "image": "images"}.get(settings.get("crop", ""), settings.get("items"))
+        if settings.get("merged", dataset.classes is not None and len(dataset.classes) > 1):
+            dataset = in_one_class(dataset)
         targets = dataset.targets_as(Keypoints)
         several = (targets.counts > 1).nonzero().flatten().tolist()
-        if crop == "box" or (crop == "auto" and several):
+        if shown == "objects" or (shown is None and several):
             return one_item_each(dataset)
         if several:
             raise DataError(
@@ -78,7 +83,7 @@ class KeypointTask(Task):
 
     def caveats(self) -> list[str]:
         """That the boxes are given, where the model is shown crops."""
-        return [ORACLE] if self.info.statistics.get("crop") == "box" else []
+        return [ORACLE] if self.info.statistics.get("items") == "objects" else []
 
     def metrics(self) -> Mapping[str, Metric]:
         """NME first, since PCK has no room above 100 %; PCKh where the points of the head are named."""
