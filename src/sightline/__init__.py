@@ -9,6 +9,7 @@ from sightline.quiet import be_quiet
 
 __all__ = [
     "Recipe",
+    "audit",
     "benchmark",
     "check",
     "compare",
@@ -32,6 +33,7 @@ be_quiet()  # before anything else is imported, in whatever process this is
 
 if TYPE_CHECKING:
     from sightline.api import (
+        audit,
         benchmark,
         check,
         compare,

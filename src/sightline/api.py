@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from sightline.commands.audit import audit as audit
 from sightline.commands.benchmark import benchmark as benchmark
 from sightline.commands.check import check as check
 from sightline.commands.compare import compare as compare
@@ -30,6 +31,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "check": check,
     "train": train,
     "evaluate": evaluate,
+    "audit": audit,
     "predict": predict,
     "export": export,
     "benchmark": benchmark,

@@ -99,9 +99,9 @@ def save(folder: Path, tensors: Mapping[str, Mapping[str, Tensor]], state: Any) 
         for stem, named in tensors.items():
             file = temporary / f"{stem}.safetensors"
             _save(file, named)
-            digests[file.name] = _digest(file)
+            digests[file.name] = digest(file)
         (temporary / "state.json").write_text(json.dumps(state))
-        digests["state.json"] = _digest(temporary / "state.json")
+        digests["state.json"] = digest(temporary / "state.json")
         (temporary / MANIFEST).write_text(json.dumps(digests))
         for file in temporary.iterdir():
             _sync(file)
@@ -116,7 +116,8 @@ def save(folder: Path, tensors: Mapping[str, Mapping[str, Tensor]], state: Any) 
         ) from error
 
 
-def _digest(file: Path) -> str:
+def digest(file: Path) -> str:
+    """SHA-256 of the bytes of a file."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
@@ -125,7 +126,7 @@ def valid(folder: Path) -> bool:
     """Whether a checkpoint folder is whole: a manifest, and every file as it says."""
     try:
         digests = json.loads((folder / MANIFEST).read_text())
-        return bool(digests) and all(_digest(folder / name) == d for name, d in digests.items())
+        return bool(digests) and all(digest(folder / name) == d for name, d in digests.items())
     except (OSError, ValueError):
         return False
 

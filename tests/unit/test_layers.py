@@ -25,6 +25,7 @@ LAYERS = [
     {"inference"},
     {"cluster", "evaluation"},
     {"exporters", "training"},
+    {"audit"},
     {"declaration"},
     {"commands"},
     {"api"},
@@ -61,8 +62,8 @@ DOORS = {
     "transformers": {f"tasks/{t}/models/_transformers.py" for t in ("detect", "instance", "semantic")},
 }
 PLUGINS = ("data/formats", "data/checks", "models/backbones", "metrics", "training/callbacks",
-           "training/trainers",           "exporters/formats", "losses/semantic",
-           "attacks")  # fmt: skip
+           "training/trainers", "exporters/formats", "losses/semantic",
+           "attacks", "audit")  # fmt: skip
 
 
 def layer(module: str) -> int | None:
