@@ -53,8 +53,8 @@ def run(case: Case, budget: Budget) -> Verdict:
         answers = {share_of: _selective(part, share_of) for share_of in ANSWERED}
         scores["confidence.selective"] = answers[REPORTED]
         sentence += (
-            f" Sets of {100 * COVERAGE:.0f} % hold the class in {covered.text(percent=True)}, with {size.value:.2f} "
-            f"classes on average. Answering the surest {100 * REPORTED:.0f} % gives "
+            f" Sets of {100 * COVERAGE:.0f} % hold the class in {covered.text(percent=True)}, with "
+            f"{size.value:.2f} classes on average. Answering the surest {100 * REPORTED:.0f} % gives "
             f"{answers[REPORTED].text(percent=True)} right."
         )
         rows = [[f"{100 * k:.0f} %", s.text(percent=True)] for k, s in answers.items()]
