@@ -41,7 +41,7 @@ def run(dataset: Dataset, scan: Scan) -> list[Finding]:
         *finding_on(dataset, "animated", "warning", those([f.frames > 1 for _, f in facts]),
                "{n} files have several frames or pages; training sees only the first of each",
                "Extract those that matter, or accept that the first one stands for all. `predict` answers "
-               "each page of a TIFF."),
+               "each page of a TIFF; --task action learns from all frames of an animation."),
         *finding_on(dataset, "wrong-extension", "warning", those([not f.extension_matches for _, f in facts]),
                "{n} files are of another format than their extension says; read by content",
                "Rename them: other programs may go by the extension."),

@@ -238,7 +238,10 @@ def _asides(contents: _Listing, root: Path) -> Iterator[Finding]:
     yield from listed("maps-as-class", "error", maps, what, fix)
     deep = [_id(c, root) for some in tops for c in some if _several_within(c)]
     what = "class folders hold images in further folders only, and these are not told apart"
-    fix = "Nothing, if the upper folders are the classes; else name a folder that holds the classes itself."
+    fix = (
+        "Nothing, if the upper folders are the classes; else name a folder that holds the classes itself. "
+        "If each inner folder holds the frames of a clip: --task action."
+    )
     inner = {tuple(f.name for f in folders(root / c)) for c in deep}
     severity: Severity = "error" if len(deep) > 1 == len(inner) else "warning"
     yield from listed("classes-within-classes", severity, deep, what, fix)

@@ -11,7 +11,8 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from sightline.data.parsing.cells import is_missing
+from sightline.data.parsing.cells import is_missing, is_number, numbers
+from sightline.data.parsing.csv import rows_of
 from sightline.errors import DataError
 
 _ROWS = ("scorer", "individuals", "bodyparts", "coords")
@@ -46,9 +47,10 @@ def is_sheet(path: Path) -> bool:
         return False
     try:
         with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-            starts = [line.split(",", 1)[0].strip().lower() for _, line in zip(range(4), file, strict=False)]
+            head = "".join(line for _, line in zip(range(len(_ROWS)), file, strict=False))
     except OSError:
         return False
+    starts = [row[0].lower() for row in rows_of(head, path)]
     return starts[:1] == ["scorer"] and {"bodyparts", "coords"} <= {*starts}
 
 
@@ -59,7 +61,7 @@ def read_sheet(path: Path) -> Sheet:
         DataError: If it cannot be read, has two scorers, holds predictions, or a cell is no number.
     """
     try:
-        rows = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines()))
+        rows = rows_of(path.read_text(encoding="utf-8-sig"), path)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: cannot be read as a CSV table ({error}).") from error
     head = {row[0].strip().lower(): row for row in rows[:4] if row and row[0].strip().lower() in _ROWS}
@@ -84,9 +86,9 @@ def read_sheet(path: Path) -> Sheet:
     individuals = tuple(dict.fromkeys(who for who, _, _ in columns))
     parts = tuple(dict.fromkeys(name for _, name, _ in columns))
     xy = np.full((len(body), len(individuals), len(parts), 2), np.nan)
-    for column, (who, name, axis) in enumerate(columns, first):
-        values = [_number(path, row[column], name) for row in body]
-        xy[:, individuals.index(who), parts.index(name), _AXES.index(axis)] = values
+    values = _numbers(path, [row[first:] for row in body], columns)
+    for column, (who, name, axis) in enumerate(columns):
+        xy[:, individuals.index(who), parts.index(name), _AXES.index(axis)] = values[:, column]
     scorer = head["scorer"][first].strip()
     return Sheet(path, scorer, individuals, parts, [_place(row[:first]) for row in body], xy)
 
@@ -122,14 +124,34 @@ def _place(cells: Sequence[str]) -> tuple[str, ...]:
     return tuple(word for cell in cells for word in cell.strip().replace("\\", "/").split("/") if word)
 
 
-def _number(path: Path, cell: str, name: str) -> float:
-    """The number of a cell; NaN where it is empty."""
-    if is_missing(cell.strip()):
-        return float("nan")
-    try:
-        return float(cell)
+def _numbers(
+    path: Path, rows: Sequence[Sequence[str]], columns: Sequence[tuple[str, str, str]]
+) -> NDArray[np.float64]:
+    """(N, C) numbers of the cells, in one notation for all of them; NaN where one is empty.
+
+    Raises:
+        DataError: Names the first cell that is no number.
+    """
+    cells = [cell for row in rows for cell in row]
+    try:  # DeepLabCut's own way; programs that saved the table again may have another
+        values = [np.nan if is_missing(cell) else float(cell) for cell in cells]
     except ValueError:
-        raise DataError(f"{path}: '{cell:.40}' of body part {name} is no number.") from None
+        values = _in_notation(path, rows, columns, cells)
+    return np.array(values, dtype=np.float64).reshape(len(rows), len(columns))
+
+
+def _in_notation(
+    path: Path, rows: Sequence[Sequence[str]], columns: Sequence[tuple[str, str, str]], cells: Sequence[str]
+) -> list[float]:
+    """See `_numbers`."""
+    found = numbers(cells, ";", str(path))
+    if found is not None:
+        return found.values
+    odd = ((c, name) for row in rows for c, (_, name, _) in zip(row, columns, strict=True))
+    wrong = next(((c, name) for c, name in odd if not is_missing(c) and not is_number(c)), None)
+    if wrong is None:
+        raise DataError(f"{path}: numbers are written in several ways. Write decimals with a point.")
+    raise DataError(f"{path}: '{wrong[0]:.40}' of body part {wrong[1]} is no number.")
 
 
 def skeleton_limbs(table: Path, names: Sequence[str]) -> list[tuple[int, int]]:

@@ -70,7 +70,9 @@ class KeypointBuilder(InstanceBuilder):
     _where: list[str] = field(default_factory=list)
     _blank: list[str] = field(default_factory=list)
     _negative: list[str] = field(default_factory=list)
+    _broken: list[str] = field(default_factory=list)
     _halves: list[str] = field(default_factory=list)
+    _corner: list[str] = field(default_factory=list)
 
     def pose(
         self, image: int, key: Hashable, points: NDArray[np.float64], where: str,
@@ -88,10 +90,15 @@ class KeypointBuilder(InstanceBuilder):
             more: As `box`.
         """
         xy, visibility = points[:, :2], points[:, 2]
-        broken = (visibility > 0) & ~np.isfinite(xy).all(1)
-        self._halves += [f"{where}: {self.skeleton.names[j]}" for j in np.flatnonzero(broken)]
-        below = (visibility == 0) & np.isfinite(xy).all(1) & (xy < 0).any(1) & (not stated)
-        self._negative += [f"{where}: {self.skeleton.names[j]}" for j in np.flatnonzero(below)]
+        finite = np.isfinite(xy)
+        broken = (visibility > 0) & ~finite.all(1)
+        below = (visibility == 0) & finite.all(1) & (xy < 0).any(1) & (not stated)
+        half = (visibility == 0) & (finite.sum(1) == 1)
+        corner = (visibility > 0) & (xy == 0).all(1) & (not stated)
+        for rows, such in (
+            (self._broken, broken), (self._negative, below), (self._halves, half), (self._corner, corner),
+        ):  # fmt: skip
+            rows += [f"{where}: {self.skeleton.names[j]}" for j in np.flatnonzero(such)]
         points = np.where(((visibility > 0) & ~broken)[:, None], points, 0.0)
         flat = corners is None or not (corners[2] > corners[0] and corners[3] > corners[1])
         if flat and not points[:, 2].any():
@@ -119,7 +126,12 @@ class KeypointBuilder(InstanceBuilder):
         self.note("objects-not-labeled", "warning", self._blank, what, fix)
         what = "points are marked as labeled, and have no coordinates; they are taken as not labeled"
         fix = "Nothing, if this is how missing points are written (SLEAP does); else write x and y."
-        self.note("keypoints-not-finite", "warning", self._halves, what, fix)
+        self.note("keypoints-not-finite", "warning", self._broken, what, fix)
+        what = "points have one coordinate of two, and are taken as not labeled"
+        self.note("keypoints-half", "warning", self._halves, what, "Write x and y, or leave both cells empty.")
+        what = "points lie at 0, 0 exactly; they are taken as labeled there"
+        fix = "Leave the cells empty if this is how missing points were written."
+        self.note("keypoints-at-origin", "warning", self._corner, what, fix)
         what = "points have negative coordinates, and are taken as not labeled"
         fix = "Nothing, if this is how missing points were written; else correct them."
         self.note("keypoints-negative", "info", self._negative, what, fix)

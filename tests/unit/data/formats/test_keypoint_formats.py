@@ -87,6 +87,20 @@ def test_deeplabcut_without_a_value_is_not_labeled(tmp_path: Path) -> None:
     assert "CollectedData_Ann.h5" in " ".join(data.messages)
 
 
+def test_deeplabcut_saved_again_with_semicolons_and_decimal_commas(tmp_path: Path) -> None:
+    text = f"{DLC_HEADER}a.png,1.5,2,3,4.25\n".replace(",", ";").replace("1.5", "1,5").replace("4.25", "4,25")
+    assert rows(opened("deeplabcut", dlc(tmp_path, text))) == [[[1.5, 2, 2], [3, 4.25, 2]]]
+
+
+def test_points_of_one_coordinate_or_in_the_corner_are_told(tmp_path: Path) -> None:
+    data = opened("deeplabcut", dlc(tmp_path, f"{DLC_HEADER}a.png,1,,0,0\n"))
+    assert rows(data) == [[[0, 0, 0], [0, 0, 2]]]
+    for name, part in (("keypoints-half", "leftear"), ("keypoints-at-origin", "rightear")):
+        finding = problems(data)[name]
+        assert (finding.severity, finding.count) == ("warning", 1)
+        assert part in finding.message
+
+
 def test_deeplabcut_of_several_animals_has_an_object_for_each(tmp_path: Path) -> None:
     header = (
         "scorer" + ",Ann" * 6 + "\nindividuals,one,one,two,two,single,single\n"
