@@ -147,7 +147,13 @@ def _findings(parts: list[MotSequence], names: list[str], laid_out: bool) -> lis
     gaps = [f"{n}: {p.missing}" for p, n in zip(parts, names, strict=True) if p.missing]
     bare = [n for p, n in zip(parts, names, strict=True) if p.item.detections is None and laid_out]
     none = "sequences have no det/det.txt: a tracker finds nothing"
+    empty = [n for p, n in zip(parts, names, strict=True) if p.rows is not None and not len(p.rows.ids)]
+    beyond = [n for p, n in zip(parts, names, strict=True) if _reaches_beyond(p.item)]
     return [
+        *listed("sequences-without-boxes", "warning", empty, "sequences have no box in gt/gt.txt",
+                "Nothing, if nothing is to be followed in them; else put the annotations there."),
+        *listed("detections-beyond-end", "error", beyond, "sequences have detections after their last frame",
+                "Correct seqLength in seqinfo.ini, or take these detections out."),
         *listed("frames-from-zero", "warning", shifted, "sequences count frames from 0; 1 was added to all",
                 "Nothing, if frame 0 is the first image. Else count frames from 1."),
         *listed("frames-missing", "warning", gaps, "sequences lack images",
@@ -155,6 +161,11 @@ def _findings(parts: list[MotSequence], names: list[str], laid_out: bool) -> lis
         *listed("detections-missing", "warning", bare, none,
                 "Add det/det.txt, with boxes that a detector found; scores need none."),
     ]  # fmt: skip
+
+
+def _reaches_beyond(item: SequenceItem) -> bool:
+    """Whether a detection lies after the last frame."""
+    return item.detections is not None and bool((item.detections[:, 0] > item.length).any())
 
 
 def write(dataset: Dataset, folder: Path) -> Path:

@@ -26,6 +26,7 @@ _GLANCE = 1 << 14
 LEAST, MOST = 6, 10
 """Columns of a line."""
 FORM = "frame,id,left,top,width,height, then perhaps a score or flag, class and visibility"
+_EXACT = 2**53  # whole numbers below it are exact in float64
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,13 @@ def read_mot(path: Path) -> MotRows:
         raise DataError(
             f"{path}: row {k + 1} is frame {values[k, 0]:g}, identity {values[k, 1]:g}, box "
             f"{values[k, 2:6].tolist()}. Expected whole numbers for frame and identity, and finite numbers."
+        )
+    inexact = np.abs(values[:, :2]).max(1, initial=0) >= _EXACT
+    if inexact.any():
+        k = int(inexact.argmax())
+        raise DataError(
+            f"{path}: row {k + 1} is frame {values[k, 0]:g}, identity {values[k, 1]:g}. Expected numbers below "
+            "2**53, so that none is taken for its neighbor. Number the objects from 1."
         )
     columns, n = values.shape[1], len(values)
     corners = np.concatenate([values[:, 2:4], values[:, 2:4] + values[:, 4:6]], 1)

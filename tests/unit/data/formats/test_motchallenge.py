@@ -149,6 +149,8 @@ def test_labels_txt_names_the_classes(tmp_path: Path) -> None:
     ("1,1,1,1,9,9,1\n2,1,1,1,9,9\n", "line 2: 6 columns, and 7"),
     ("1,1,1,1,9,9,1\n2,1,1,x,9,9,1\n", "line 2: 'x' is no number"),
     ("1,1,nan,1,9,9,1\n", "finite numbers"),
+    ("1,9007199254740992,1,1,9,9,1\n1,9007199254740993,9,1,9,9,1\n", "below 2\\*\\*53"),
+    ("1,99999999999999999999,1,1,9,9,1\n", "below 2\\*\\*53"),
 ])  # fmt: skip
 def test_what_cannot_be_meant_is_refused(gt: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=message):
@@ -163,6 +165,13 @@ def test_odd_boxes_are_kept_and_reported(tmp_path: Path) -> None:
     assert len(tracks(data).ids) == 6
     names = ("frames-beyond-end", "track-boxes-without-size", "track-boxes-outside", "track-ids-reused")
     assert findings(data) == dict.fromkeys([*names, "track-boxes-not-scored"], 1)
+
+
+def test_an_empty_file_of_boxes_and_detections_after_the_end_are_told(tmp_path: Path) -> None:
+    facts = "[Sequence]\nseqLength=3\nframeRate=10\nimWidth=100\nimHeight=100\n"
+    data = open_data(sequence(tmp_path / "a", "", "1,-1,1,1,9,9,1\n4,-1,1,1,9,9,1\n", facts))
+    found = {f.name: f.severity for f in data.read_findings}
+    assert found == {"sequences-without-boxes": "warning", "detections-beyond-end": "error"}
 
 
 def test_text_files_alone_are_sequences_by_their_names(tmp_path: Path) -> None:
