@@ -273,8 +273,7 @@ SECONDS, KINETICS = (
     ("table", "row", "says"),
     [
         (SECONDS, "a.mp4,run,0,soon", "'end' 'soon' is no number of seconds"),
-        (SECONDS, 'a.mp4,run,"1,5",2', "'start' '1,5' is no number of seconds"),
-        (SECONDS, "a.mp4,run,0,nan", "'end' 'nan' is no number of seconds"),
+        (SECONDS, "a.mp4,run,1:30,2", "'start' '1:30' is no number of seconds"),
         ("path,label,start_frame\na.mp4,run,1", "a.mp4,run,-4", "'start_frame' '-4' is no number of frames"),
         (KINETICS, "run,abc,x,10", "'time_start' 'x' is no number of seconds"),
         (KINETICS, "run,abc,0,inf", "'time_end' 'inf' is no number of seconds"),
@@ -286,6 +285,14 @@ def test_times_that_are_no_numbers_are_named_by_line(table: str, row: str, says:
     file.write_text(f"{table}\n{row}\n")
     with pytest.raises(DataError, match=rf"clips\.csv, line 3: {says}"):
         clips_format.read(str(file), CLIP)
+
+
+def test_times_with_decimal_commas_and_without_a_value(tmp_path: Path, walk: Path) -> None:
+    table = tmp_path / "clips.csv"
+    table.write_text(f"path;label;start;end\n{walk};walk;0,5;1,5\n{walk};run;2;nan\n")
+    pixels = clips_format.read(str(table), CLIP).pixels
+    assert isinstance(pixels, ClipFiles)
+    assert pixels.segments == [Segment(0.5, 1.5, False), Segment(2.0, None, False)]
 
 
 def test_groups_are_guessed_from_names_and_kept_together(tmp_path: Path) -> None:

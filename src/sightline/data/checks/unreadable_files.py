@@ -23,6 +23,11 @@ KINDS = {
         "are images of a kind that is not read",
         "Convert them to PNG, JPEG, TIFF or WebP.",
     ),
+    "no-frames": (
+        "parts-without-frames",
+        "have no frame in the part that is named",
+        "Correct start and end of these clips.",
+    ),
     "mismatched": (
         "mismatched-files",
         "differ from the others in their bands or their type of numbers",

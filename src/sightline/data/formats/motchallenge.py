@@ -18,7 +18,7 @@ from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
 from sightline.core.report import Finding
 from sightline.core.targets.tracks import Tracks
-from sightline.data.io.sequences import Sequences
+from sightline.data.io.sequences import SequenceItem, Sequences
 from sightline.data.io.walk import files_in
 from sightline.data.parsing.class_folders import as_split
 from sightline.data.parsing.findings import listed

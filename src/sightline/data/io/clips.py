@@ -77,7 +77,7 @@ class ClipFiles(ItemFiles):
             if not inside.any():
                 unit = "frames" if part.in_frames else "s"
                 what = f"has no frame from {part.start:g} to {part.end:g} {unit}; it ends at {place[-1]:g}"
-                raise UnreadableImage(self.path(i), "unsupported", what)
+                raise UnreadableImage(self.path(i), "no-frames", what)
             numbers, seconds = numbers[inside], seconds[inside]
         return numbers, seconds
 

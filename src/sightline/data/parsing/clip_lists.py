@@ -11,6 +11,7 @@ from pathlib import Path
 from sightline.core.report import Finding
 from sightline.data.io.clips import Segment
 from sightline.data.io.video_probe import EXTENSIONS
+from sightline.data.parsing.cells import is_missing, is_number, numbers
 from sightline.data.parsing.columns import GROUPS, PATHS, SPLITS, TARGETS, column_named
 from sightline.data.parsing.csv import Columns, header, read_text
 from sightline.data.parsing.findings import listed
@@ -229,17 +230,17 @@ def _times(table: Columns, path: Path, column: str | None, unit: str) -> list[fl
     Raises:
         DataError: If a cell is no number, or lies before 0.
     """
-    times: list[float | None] = []
-    for n, cell in zip(table.lines, table.column(column) if column else [""] * len(table.rows), strict=True):
-        try:
-            time = float(cell) if cell else None
-        except ValueError:
-            time = math.nan
-        if time is not None and not 0 <= time < math.inf:
+    cells = table.column(column) if column else [""] * len(table.rows)
+    read = numbers(cells, table.delimiter, f"{path}: column '{column}'")
+    values = [math.nan] * len(cells) if read is None else read.values
+    for n, cell, value in zip(table.lines, cells, values, strict=True):
+        wrong = not is_number(cell) if read is None else not 0 <= value < math.inf
+        if wrong and not is_missing(cell):
             raise DataError(f"{path}, line {n}: '{column}' {cell!r} is no number of {unit} from 0. "
                             "Write it as 12 or 12.5, or leave it empty.")  # fmt: skip
-        times.append(time)
-    return times
+    if read is None and any(map(is_number, cells)):
+        raise DataError(f"{path}: '{column}' is written in several ways. Write decimals with a point.")
+    return [None if math.isnan(value) else value for value in values]
 
 
 def _class_index(file: Path) -> dict[int, str]:

@@ -144,9 +144,9 @@ def _in_notation(
     path: Path, rows: Sequence[Sequence[str]], columns: Sequence[tuple[str, str, str]], cells: Sequence[str]
 ) -> list[float]:
     """See `_numbers`."""
-    found = numbers(cells, ";", str(path))
-    if found is not None:
-        return found.values
+    read = numbers(cells, ";", str(path))
+    if read is not None:
+        return read.values
     odd = ((c, name) for row in rows for c, (_, name, _) in zip(row, columns, strict=True))
     wrong = next(((c, name) for c, name in odd if not is_missing(c) and not is_number(c)), None)
     if wrong is None:

@@ -128,7 +128,9 @@ class KeypointBuilder(InstanceBuilder):
         fix = "Nothing, if this is how missing points are written (SLEAP does); else write x and y."
         self.note("keypoints-not-finite", "warning", self._broken, what, fix)
         what = "points have one coordinate of two, and are taken as not labeled"
-        self.note("keypoints-half", "warning", self._halves, what, "Write x and y, or leave both cells empty.")
+        self.note(
+            "keypoints-half", "warning", self._halves, what, "Write x and y, or leave both cells empty."
+        )
         what = "points lie at 0, 0 exactly; they are taken as labeled there"
         fix = "Leave the cells empty if this is how missing points were written."
         self.note("keypoints-at-origin", "warning", self._corner, what, fix)

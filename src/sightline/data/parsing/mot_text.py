@@ -94,8 +94,8 @@ def read_mot(path: Path) -> MotRows:
     if inexact.any():
         k = int(inexact.argmax())
         raise DataError(
-            f"{path}: row {k + 1} is frame {values[k, 0]:g}, identity {values[k, 1]:g}. Expected numbers below "
-            "2**53, so that none is taken for its neighbor. Number the objects from 1."
+            f"{path}: row {k + 1} is frame {values[k, 0]:g}, identity {values[k, 1]:g}. Expected numbers "
+            "below 2**53, so that none is taken for its neighbor. Number the objects from 1."
         )
     columns, n = values.shape[1], len(values)
     corners = np.concatenate([values[:, 2:4], values[:, 2:4] + values[:, 4:6]], 1)
