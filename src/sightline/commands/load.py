@@ -18,7 +18,8 @@ def load(path: Path | str, *, device: str = "auto", boxes: Path | str | None = N
     Args:
         path: Run folder or model folder.
         device: auto, cpu, cuda, cuda:N or mps.
-        boxes: Run folder of the detector that finds the boxes, for keypoints trained on crops of objects.
+        boxes: Boxes for keypoints trained on crops of objects: run folder of the detector that finds them, or
+            a file or folder of boxes in any format (COCO annotations or results, YOLO, CSV, ...).
     """
     from sightline.inference.predictor import ModelPredictor
 

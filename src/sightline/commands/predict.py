@@ -68,7 +68,8 @@ def predict(
         allow_http: Allow http addresses, as video streams. Images are never downloaded.
         prompt: Prompt for segmentation if `run` is sam:FOLDER (such as "box 10,20,110,220; point 40,50"); the
             box of the object in the first frame for track:mosse.
-        boxes: Run folder of the detector that finds the boxes, for keypoints trained on crops of objects.
+        boxes: Boxes for keypoints trained on crops of objects: run folder of the detector that finds them, or
+            a file or folder of boxes in any format (COCO annotations or results, YOLO, CSV, ...).
         ray: Predict on a cluster of Ray: local, auto, or HOST:PORT of its head. `out` is then a folder for
             Parquet parts, each input is predicted once whatever ends the command, and `source` may also be a
             Parquet table or an object store (s3://, gs://). Needs the extra 'ray'.

@@ -23,14 +23,15 @@ from sightline.core.report import Figure, Table
 from sightline.core.run import Run
 from sightline.core.task import Task
 from sightline.data.inputs import input_kind, view_item
-from sightline.data.loading.tiles import tile_dataset
+from sightline.data.loading.preprocess import PAD_GRAY
+from sightline.data.loading.tiles import CROP_SCALE, tile_dataset
 from sightline.errors import DataError, SightlineError, UnknownName, UsageError
 from sightline.evaluation.run_data import load_run_dataset
 from sightline.exporters import crash_check
 from sightline.exporters.formats import EXPORTERS
 from sightline.exporters.graph import FORMAT, Array, Graph, Include, Job, Runner, traced, with_fixed_sides
 from sightline.exporters.validation import BATCH, FLOAT, INTEGER, Gate, gate
-from sightline.inference.model_folder import require_whole_images, restore
+from sightline.inference.model_folder import restore
 from sightline.runtime.onnx_file import UNCHECKED
 from sightline.tasks import TASKS
 
@@ -38,6 +39,11 @@ CALIBRATION = 200
 """Training images that ranges of 8-bit numbers are measured on."""
 ACCEPTED = "unchecked"
 """What --accept takes: a file that the gate cannot look at, where the data of the run cannot be had."""
+CROPS = (
+    f"It takes crops of one object each: its box, {CROP_SCALE:g} times as large, out to whole pixels, "
+    f"gray ({PAD_GRAY}) beyond the image. Each image is taken for such a crop; points are in its pixels."
+)
+"""What is said of a file whose card has the entry 'takes', and what this entry says."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +164,6 @@ def export_run(
     """
     wish.require_possible()
     model, task, _ = restore(run.path)
-    require_whole_images(model.settings, f"{run.path} cannot be exported")
     model.eval()
     dataset, lacking = _images(run, model.settings, data, accept)
     graph = _graph(model, wish)
@@ -169,6 +174,8 @@ def export_run(
     place = _place(run.path, out, wish, dataset is not None)
     if model.settings.get("tile_size"):
         say("The file sees one tile at a time; sightline-run and serve join them, as predict does.")
+    if "takes" in document:
+        say(f"{place.name}: {document['takes']}")
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place.parent, prefix=".") as folder:
         file = Path(folder) / place.name
@@ -343,6 +350,7 @@ def _document(run: Run, settings: dict[str, Any], graph: Graph, license: str) ->
         "data": data.fingerprint,
         "run": run.path.name,
         "made": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        **({"takes": CROPS} if settings.get("items") == "objects" else {}),
     }
 
 

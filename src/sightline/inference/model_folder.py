@@ -16,6 +16,11 @@ from sightline.storage import read_tensors
 from sightline.tasks import load_method, task_from
 
 
+def holds_model(path: Path) -> bool:
+    """Whether a path is the folder of a run or model, also of one that is not finished."""
+    return any((path / name).exists() for name in ("run.json", "model.json", "model/model.json", "fold-1"))
+
+
 def read_card(path: Path) -> tuple[Path, dict[str, Any]]:
     """The model folder in a run folder (or the folder itself) and its model.json.
 
@@ -24,6 +29,11 @@ def read_card(path: Path) -> tuple[Path, dict[str, Any]]:
     """
     folder = path / "model" if (path / "model").is_dir() else path
     file = folder / "model.json"
+    if path.is_file():
+        raise DataError(
+            f"{path} is a file. Expected the folder of a run or model. With an exported file, "
+            f"`sightline-run {path} IMAGES` and `sightline serve {path}` predict."
+        )
     if not file.is_file():
         hint = "the run has no finished model yet; resume it" if (path / "run.json").is_file() else ""
         if (path / "fold-1").is_dir():
@@ -51,8 +61,8 @@ def require_whole_images(settings: Mapping[str, Any], what: str) -> None:
     if settings.get("items") == "objects":
         raise UsageError(
             f"{what}: the model is shown one object at a time, cut out by its box. `sightline predict RUN "
-            "IMAGES --boxes DETECT_RUN` takes the boxes that a detector finds. For images that show one "
-            "object each, train with --crop image."
+            "IMAGES --boxes DETECT_RUN` takes the boxes that a detector finds, --boxes FILE those of a file. "
+            "For images that show one object each, train with --crop image."
         )
 
 

@@ -75,15 +75,12 @@ def _run(wish: argparse.Namespace) -> int:
     wish.out = None if wish.out is None else Path(home(str(wish.out)))
     if wish.out is not None and wish.out.suffix != ".jsonl":
         raise UsageError(f"--out must end in .jsonl. Received '{wish.out}'.")
-    from .onnx_file import UNCHECKED
     from .session import Session  # not before: --help and wrong usage cost nothing
     from .sources import Sources
 
     session = Session(wish.file, threads=wish.threads, min_score=wish.min_score)
     sources = Sources(wish.source, session.reader)
-    unchecked = "unchecked" in session.card
-    if unchecked:
-        _say(f"{wish.file} is NOT CHECKED. {UNCHECKED}")
+    notes = _card_notes(wish.file, session.card)
     _say_left_out(sources)
     with ExitStack() as stack:
         out: TextIO | None = None if wish.json else sys.stdout
@@ -102,10 +99,24 @@ def _run(wish: argparse.Namespace) -> int:
             _say(f"Stopped after {printer.total} frames.")
         printer.speed(session)
     if wish.json:
-        document = {**({"unchecked": UNCHECKED} if unchecked else {}), **printer.document(wish.out)}
+        document = {**notes, **printer.document(wish.out)}
         sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
     sys.stdout.flush()
     return int(bool(printer.errors))
+
+
+def _card_notes(file: Path, card: dict[str, Any]) -> dict[str, str]:
+    """What a user must know of a file, by its entry in the card; it is printed."""
+    from .onnx_file import UNCHECKED
+
+    notes = {}
+    if "unchecked" in card:
+        notes["unchecked"] = UNCHECKED
+        _say(f"{file} is NOT CHECKED. {UNCHECKED}")
+    if "takes" in card:
+        notes["takes"] = str(card["takes"])
+        _say(f"{file}: {notes['takes']}")
+    return notes
 
 
 class _Told:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from sightline.errors import DataError, SightlineError
 from sightline.runtime.onnx_file import UNCHECKED
@@ -168,8 +169,8 @@ class Engine:
             self._all.add(process)
             try:
                 before, self.ready = self.ready, await process.started(START)
-                if before is None and "unchecked" in self.ready.card:
-                    log("model-unchecked", logging.WARNING, model=self.name, message=UNCHECKED)
+                if before is None:
+                    _log_card(self.name, self.ready.card)
                 log("worker-ready", model=self.name, pid=process.pid)
                 tries = 0
                 await self._serve(process)
@@ -257,6 +258,14 @@ class Engine:
     def _rung(self) -> None:
         self._alarm = None
         self._hand_out()
+
+
+def _log_card(model: str, card: Mapping[str, Any]) -> None:
+    """Log what a user must know of an exported file."""
+    if "unchecked" in card:
+        log("model-unchecked", logging.WARNING, model=model, message=UNCHECKED)
+    if "takes" in card:
+        log("model-takes", model=model, message=str(card["takes"]))
 
 
 def starting(name: str) -> RequestError:

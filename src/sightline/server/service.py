@@ -98,6 +98,7 @@ class Service:
             "made",
             "version",
             "unchecked",
+            "takes",
         )
         return {
             "name": engine.name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -24,8 +25,10 @@ from sightline.data.io.pixels import Arrays
 from sightline.data.open import open_data
 from sightline.data.split import split
 from sightline.errors import DataError, UsageError
+from sightline.exporters.export_run import CROPS
 from sightline.inference.sources import Answer
 from sightline.metrics.pck import Pck
+from sightline.runtime import cli as runtime
 from sightline.tasks.keypoints.task import KeypointTask
 
 BOX = {"crop": "box"}
@@ -180,8 +183,6 @@ def test_the_report_calls_it_an_oracle_of_boxes(run: Any, tmp_path: Path) -> Non
 def test_without_boxes_a_model_of_crops_answers_nothing(run: Any, detector: Path) -> None:
     with pytest.raises(UsageError, match=r"cannot predict: .*--boxes DETECT_RUN"):
         sl.load(run.path)
-    with pytest.raises(UsageError, match="cannot be exported"):
-        sl.export(run.path, to="onnx")
     with pytest.raises(UsageError, match="is shown whole images and takes no boxes"):
         sl.load(detector, boxes=detector)
     with pytest.raises(UsageError, match="cannot predict"):
@@ -225,6 +226,126 @@ def test_detected_objects_are_placed_in_the_image(
     scored = sl.evaluate(tmp_path / "points.json", run.record.arguments["data"], task="keypoints")
     assert scored.n == 24, "images as they are, without an oracle"
     assert any("all objects (cat, dog) count as 'object'" in text for text in scored.conclusions)
+
+
+def test_an_exported_file_takes_crops_and_says_so(
+    run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The file is checked on validation crops, and answers a crop as evaluation does, in its pixels."""
+    exported = sl.export(run.path, to="onnx", out=tmp_path / "points.onnx")
+    assert exported.gate is not None
+    assert exported.gate.passed
+    assert exported.gate.n == len(run.predictions("val")[0])
+    assert "takes crops of one object each: its box, 1.25 times" in capsys.readouterr().err
+    ids, crops, _ = run.predictions("val")
+    data = KeypointTask.recast(open_data(run.record.arguments["data"]), {"items": "objects"})
+    i = list(data.ids).index(ids[0])
+    Image.fromarray(data.pixels.read(i)).save(tmp_path / "crop.png")
+    assert runtime.main([str(exported.file), str(tmp_path / "crop.png"), "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert CROPS in err
+    document = json.loads(out)
+    assert document["takes"] == CROPS
+    row = document["rows"][0]
+    for j, name in enumerate(FIGURE.names):
+        assert [row[f"{name}_x"], row[f"{name}_y"]] == pytest.approx(crops[0].points[0, j].tolist(), abs=0.02)
+    with pytest.raises(DataError, match=r"is a file\. .*sightline-run"):
+        sl.load(exported.file, boxes=run.path)
+
+
+def test_a_file_that_is_worse_on_crops_is_rejected(run: Any, tmp_path: Path) -> None:
+    exported = sl.export(run.path, to="torch", out=tmp_path / "points.pt2", max_score_drop=-100)
+    assert exported.exit_code == 1
+    assert exported.file.name == "points.pt2.rejected"
+
+
+def boxes_of(data: Dataset, file: Path, scores: bool, images: int = 24) -> Path:
+    """Annotations of boxes beside the images, of the first images only, perhaps with scores."""
+    content = json.loads((file.parent / "figures.json").read_text())
+    content["images"] = content["images"][:images]
+    content["annotations"] = [
+        {k: v for k, v in row.items() if k in ("id", "image_id", "category_id", "bbox")}
+        | ({"score": 0.25 + row["id"] % 2 / 2} if scores else {})
+        for row in content["annotations"]
+        if row["image_id"] < images
+    ]
+    file.write_text(json.dumps(content))
+    return file
+
+
+def test_boxes_of_a_file_give_the_points_of_evaluation(
+    run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Annotated boxes of a file are what evaluation has; scores of boxes count, images without are said."""
+    data = two_in_each(24)
+    folder = write_coco(data, tmp_path / "images").parent
+    plain, scored = boxes_of(data, folder / "a.json", False), boxes_of(data, folder / "b.json", True, 2)
+    (folder / "figures.json").unlink()
+    ids, crops, _ = run.predictions("test")
+    image = ids[0].rpartition("@")[0]
+    (outcome,) = sl.load(run.path, boxes=plain).predict(str(folder / image))
+    found = outcome.prediction
+    assert "a.json has no scores" in capsys.readouterr().err
+    for k in range(2):
+        crop, box = crops[ids.index(f"{image}@{k + 1}")], data.targets[int(image[:-4])].boxes[k]
+        place = (found.boxes - box).abs().sum(1).argmin()
+        corner = (box[:2] - (box[2:] - box[:2]) / 8).floor()
+        assert torch.allclose(found.points[place], crop.points[0] + corner, atol=0.02)
+        assert found.scores[place] == pytest.approx(float(crop.scores[0]), abs=1e-4)
+    weighed = sl.load(run.path, boxes=scored)
+    copies = tmp_path / "copies"
+    shutil.copytree(folder, copies)
+    outcomes = list(weighed.predict([str(copies / "0.png"), str(copies / "9.png")]))
+    sure = next(sl.load(run.path, boxes=plain).predict(str(folder / "0.png"))).prediction
+    assert sorted(outcomes[0].prediction.scores.tolist()) == pytest.approx(
+        sorted(s * w for s, w in zip(sure.scores.tolist(), weights(sure, data), strict=True)), abs=1e-4
+    )
+    assert outcomes[1].prediction.counts.tolist() == [0]
+    assert "1 images without a box have no object: 9.png" in capsys.readouterr().err
+
+
+def weights(found: Keypoints, data: Dataset) -> list[float]:
+    """Score of the box of each object of the first image, as `boxes_of` writes it."""
+    first = data.targets[0].boxes
+    return [0.75 if torch.allclose(box, first[0]) else 0.25 for box in found.boxes]
+
+
+def test_results_as_coco_has_them_are_boxes_too(run: Any, tmp_path: Path) -> None:
+    """A list of results beside its annotations."""
+    file = write_coco(two_in_each(3), tmp_path / "images")
+    rows = [{"image_id": 1, "category_id": 1, "bbox": [2, 3, 30, 40], "score": 0.5}]
+    (file.parent / "results.json").write_text(json.dumps(rows))
+    predictor = sl.load(run.path, boxes=file.parent / "results.json")
+    none, one = predictor.predict([str(file.parent / f"{i}.png") for i in range(2)])
+    assert none.prediction.counts.tolist() == [0]
+    assert one.prediction.boxes.tolist() == [[2, 3, 32, 43]]
+
+
+def test_boxes_that_do_not_fit_are_refused(run: Any, tmp_path: Path) -> None:
+    file = write_coco(two_in_each(3), tmp_path / "images")
+    predictor = sl.load(run.path, boxes=file)
+    other = tmp_path / "other"
+    other.mkdir()
+    Image.new("RGB", (64, 64)).save(other / "1.png")
+    Image.new("RGB", (128, 64)).save(other / "strange.png")
+    with pytest.raises(UsageError, match=r"names none of the 1 images: not strange\.png, but 0\.png"):
+        list(predictor.predict(str(other / "strange.png")))
+    (outcome,) = predictor.predict(str(other / "1.png"))
+    assert "has 64x64 pixels, but its boxes are of 128x64" in outcome.error
+    with pytest.raises(UsageError, match="has boxes of image files, and 0 is none"):
+        list(predictor.predict(np.zeros((64, 128, 3), dtype=np.uint8)))
+    content = json.loads(file.read_text())
+    content["categories"] = [{"id": 1, "name": "tree"}, {"id": 2, "name": "house"}]
+    file.write_text(json.dumps(content))
+    with pytest.raises(
+        UsageError, match=r"has 2 classes \(tree, house\), but the points are those of cat, dog"
+    ):
+        sl.load(run.path, boxes=file)
+    for row in content["annotations"]:
+        row["score"] = 3
+    file.write_text(json.dumps(content))
+    with pytest.raises(DataError, match="score outside of 0 to 1"):
+        sl.load(run.path, boxes=file)
 
 
 def test_points_of_several_classes_are_scored_alike() -> None:
