@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from sightline.core.metric import Metric
-from sightline.core.report import Finding, Results
+from sightline.core.report import Finding, Results, Score
 from sightline.core.run import Run
 from sightline.core.targets.base import Targets
 from sightline.core.task import Task
@@ -37,6 +37,7 @@ def draw_conclusions(
     card = metric.card
     part = "all images" if results.split == "all" else results.split
     sentences = [f"{capitalized(main)} on {part}: {results.scores[main].text(card.percent)}."]
+    sentences[0] += interval_in_words(results.scores[main], results.n)
     if limit := metric.limit(target):
         sentences.append(f"{capitalized(main)} {limit}.")
     sentences += task.caveats()
@@ -70,6 +71,11 @@ def draw_conclusions(
             "small differences cannot be told from chance."
         )
     return sentences
+
+
+def interval_in_words(score: Score, items: int) -> str:
+    """How an interval was made, or why there is none, where the number of items does not tell."""
+    return f" Interval: {score.method}." if score.low != score.low or score.n > items else ""
 
 
 def capitalized(name: str) -> str:

@@ -154,8 +154,7 @@ def score_predictions(data: PredictedData, source: str) -> Results:
     results.metadata = {"predictions": source}
     main = task.card.primary_metric
     summary = f"{conclusions.capitalized(main)}: {scores[main].text(metrics[main].card.percent)}."
-    if scores[main].low != scores[main].low:
-        summary += f" Interval: {scores[main].method}."
+    summary += conclusions.interval_in_words(scores[main], len(part))
     others = scoring.other_readings(task, data.prediction, target, part.groups)
     results.conclusions = [summary, *data.messages, *others]
     results.figures = exhibits(task, data.prediction, target, list(part.ids), {}, results.conclusions)

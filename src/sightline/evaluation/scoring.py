@@ -6,21 +6,31 @@ from typing import Any
 
 import numpy as np
 
-from sightline.core.metric import Metric, MetricCollection
+from sightline.core.metric import Evaluation, Metric, MetricCollection
 from sightline.core.report import Score
 from sightline.core.targets.base import Targets
 from sightline.core.task import Task
 from sightline.metrics import intervals
+from sightline.metrics.functional.weighted import Weighted
 
 
 def score(
     task: Task, prediction: Any, target: Any, groups: np.ndarray | None = None
 ) -> tuple[dict[str, Score], dict[str, Metric]]:
-    """Compute every metric of the task with its interval; also the metrics with their statistics."""
+    """Compute every metric of the task with its interval; also the metrics with their statistics. A single
+    film is cut into blocks of frames.
+    """
     metrics = MetricCollection(task.metrics())
     metrics.update(prediction, target, groups)
-    scores = {name: intervals.score(metric, metric.stats, groups=groups) for name, metric in metrics.items()}
-    return scores, dict(metrics)
+    single = Evaluation(prediction, target) if len(target) == 1 else None
+    return {name: _scored(metric, single, groups) for name, metric in metrics.items()}, dict(metrics)
+
+
+def _scored(metric: Metric, single: Evaluation | None, groups: np.ndarray | None) -> Score:
+    """A metric with its interval over items, or over the blocks of a single one."""
+    if single is not None and isinstance(metric, Weighted) and (blocks := metric.blocks(single)) is not None:
+        return intervals.score_in_blocks(metric, blocks, metric.stats)
+    return intervals.score(metric, metric.stats, groups=groups)
 
 
 def main_score(task: Task, prediction: Any, target: Any) -> float:

@@ -10,8 +10,9 @@ import numpy as np
 from sightline.core.card import MetricCard
 from sightline.core.metric import Evaluation, Statistics
 from sightline.core.report import Table
+from sightline.metrics.functional.film_blocks import film_blocks
 from sightline.metrics.functional.tracks import EPS, MATCH, Overlaps, alone, best_pairs, overlaps
-from sightline.metrics.functional.weighted import Array, Weighted
+from sightline.metrics.functional.weighted import Array, Blocks, Weighted
 
 _MOSTLY, _HARDLY = 0.8, 0.2
 """Share of a track's boxes above which it is mostly tracked, and below which it is mostly lost."""
@@ -40,6 +41,10 @@ class Mota(Weighted):
     def from_evaluation(self, evaluation: Evaluation) -> Statistics:
         """Of each sequence (N,): see `clear_counts`."""
         return clear_counts(evaluation)
+
+    def blocks(self, evaluation: Evaluation) -> Blocks | None:
+        """Of a single film."""
+        return film_blocks("clear", evaluation, _counts)
 
     def values(self, stats: Statistics, weights: Array) -> Array:
         """See `Weighted.values`."""
@@ -73,6 +78,11 @@ class MostlyTracked(Mota):
     )  # fmt: skip
     scale = "share"
     column = "MT"
+
+    def blocks(self, evaluation: Evaluation) -> Blocks | None:
+        """None: a track lies in several blocks."""
+        del evaluation
+        return None
 
     def values(self, stats: Statistics, weights: Array) -> Array:
         """See `Weighted.values`."""
@@ -115,7 +125,7 @@ def counts_table(prediction: Any, target: Any, ids: Sequence[str]) -> Table:
 
 
 def _counts(o: Overlaps) -> Statistics:
-    n = o.sequences
+    n = o.parts
     both = np.intersect1d(o.target.moment, o.prediction.moment)  # frames with boxes on both sides
     sure = o.at(o.iou >= MATCH - EPS)
     sequence = np.zeros(len(both), dtype=int)
@@ -126,24 +136,24 @@ def _counts(o: Overlaps) -> Statistics:
     pairs = sure.at(chosen)
     moment, (track, other) = np.searchsorted(both, pairs.moment), pairs.tracks.T
     order = np.lexsort((moment, track))
-    moment, track, other, owner = (v[order] for v in (moment, track, other, o.target.sequence[pairs.t]))
+    moment, track, other, owner = (v[order] for v in (moment, track, other, o.target.part[pairs.t]))
     again = track[1:] == track[:-1]
     switched = again & (other[1:] != other[:-1])
     resumed = again & (moment[1:] != moment[:-1] + 1)
     lengths = np.bincount(o.target.track, minlength=int(o.target.count.sum()))
     share = np.bincount(track, minlength=len(lengths)) / lengths
-    home = np.repeat(np.arange(n), o.target.count)
+    home = o.target.part[np.unique(o.target.track, return_index=True)[1]]  # where a track begins
     right, targets, predictions = (
-        np.bincount(v, minlength=n) for v in (owner, o.target.sequence, o.prediction.sequence)
+        np.bincount(v, minlength=n) for v in (owner, o.target.part, o.prediction.part)
     )
     counts = {
         "TP": right,
         "FP": predictions - right,
         "FN": targets - right,
-        "IoU": np.bincount(o.target.sequence[pairs.t], pairs.iou, minlength=n),
+        "IoU": np.bincount(o.target.part[pairs.t], pairs.iou, minlength=n),
         "IDSW": np.bincount(owner[1:][switched], minlength=n),
         "Frag": np.bincount(owner[1:][resumed], minlength=n),
-        "tracks": o.target.count,
+        "tracks": np.bincount(home, minlength=n),
         "MT": np.bincount(home[share > _MOSTLY], minlength=n),
         "ML": np.bincount(home[share < _HARDLY], minlength=n),
     }

@@ -6,8 +6,9 @@ import numpy as np
 
 from sightline.core.card import MetricCard
 from sightline.core.metric import Evaluation, Statistics
+from sightline.metrics.functional.film_blocks import film_blocks
 from sightline.metrics.functional.tracks import EPS, Overlaps, assign, overlaps
-from sightline.metrics.functional.weighted import Array, Weighted
+from sightline.metrics.functional.weighted import Array, Blocks, Weighted
 
 ALPHAS = np.arange(0.05, 0.99, 0.05)
 """Least IoU of a match; each metric is the mean over these 19."""
@@ -34,6 +35,10 @@ class Hota(Weighted):
     def from_evaluation(self, evaluation: Evaluation) -> Statistics:
         """Of each sequence: {"matches", "association", "location": (N, 19), "targets", "predictions"}."""
         return evaluation.once("hota", lambda: _statistics(overlaps(evaluation)))
+
+    def blocks(self, evaluation: Evaluation) -> Blocks | None:
+        """Of a single film."""
+        return film_blocks("hota", evaluation, _statistics)
 
     def values(self, stats: Statistics, weights: Array) -> Array:
         """See `Weighted.values`."""
@@ -99,7 +104,7 @@ def _share(total: Array, matches: Array, otherwise: float) -> Array:
 
 
 def _statistics(o: Overlaps) -> Statistics:
-    tracks, count, sequences = o.tracks, len(ALPHAS), o.sequences
+    tracks, count = o.tracks, len(ALPHAS)
     lengths = [np.bincount(side.track) for side in (o.target, o.prediction)]
     columns = max(1, len(lengths[1]))
     key, pair = np.unique(tracks[:, 0] * columns + tracks[:, 1], return_inverse=True)
@@ -111,7 +116,7 @@ def _statistics(o: Overlaps) -> Statistics:
     alignment = together / (boxes - together)
     chosen = assign(o.moment, o.t, o.p, alignment[pair] * o.iou)
     iou, pair = o.iou[chosen], pair[chosen]
-    sequence = o.target.sequence[o.t[chosen]]
+    part = o.target.part[o.t[chosen]]
     level = np.searchsorted(ALPHAS - EPS, iou, side="right")  # thresholds that are met
 
     def by_level(rows: Array, height: int, values: Array | None = None) -> Array:
@@ -120,17 +125,16 @@ def _statistics(o: Overlaps) -> Statistics:
         return np.cumsum(cells.reshape(height, count + 1)[:, ::-1], 1)[:, ::-1][:, 1:]
 
     hits = by_level(pair, len(key))
-    quality = hits * hits / np.maximum(1, boxes[:, None] - hits)
-    owner = np.zeros(len(key), dtype=int)
-    owner[pair] = sequence
-    association = np.zeros((sequences, count))
-    np.add.at(association, owner, quality)
+    share = hits / np.maximum(1, boxes[:, None] - hits)
+    cell, inside = np.unique(pair * o.parts + part, return_inverse=True)  # pairs of tracks in a part
+    association = np.zeros((o.parts, count))
+    np.add.at(association, cell % o.parts, by_level(inside, len(cell)) * share[cell // o.parts])
     return {
-        "matches": by_level(sequence, sequences).astype(float),
+        "matches": by_level(part, o.parts).astype(float),
         "association": association,
-        "location": by_level(sequence, sequences, iou),
-        "targets": np.bincount(o.target.sequence, minlength=sequences).astype(float),
-        "predictions": np.bincount(o.prediction.sequence, minlength=sequences).astype(float),
+        "location": by_level(part, o.parts, iou),
+        "targets": np.bincount(o.target.part, minlength=o.parts).astype(float),
+        "predictions": np.bincount(o.prediction.part, minlength=o.parts).astype(float),
     }
 
 

@@ -6,8 +6,9 @@ import numpy as np
 
 from sightline.core.card import MetricCard
 from sightline.core.metric import Evaluation, Statistics
+from sightline.metrics.functional.film_blocks import film_blocks
 from sightline.metrics.functional.tracks import MATCH, Overlaps, assign_tracks, overlaps
-from sightline.metrics.functional.weighted import Array, Weighted
+from sightline.metrics.functional.weighted import Array, Blocks, Weighted
 
 
 class Idf1(Weighted):
@@ -31,23 +32,25 @@ class Idf1(Weighted):
         """Of each sequence (N,): {"IDTP", "boxes"}, the latter on both sides."""
         return evaluation.once("identity", lambda: _statistics(overlaps(evaluation)))
 
+    def blocks(self, evaluation: Evaluation) -> Blocks | None:
+        """Of a single film."""
+        return film_blocks("identity", evaluation, _statistics)
+
     def values(self, stats: Statistics, weights: Array) -> Array:
         """See `Weighted.values`."""
         return np.asarray(2 * (weights @ stats["IDTP"]) / (weights @ stats["boxes"]))
 
 
 def _statistics(o: Overlaps) -> Statistics:
-    n = o.sequences
     sure = o.at(o.iou >= MATCH)
     tracks = sure.tracks
     columns = int(o.prediction.count.sum()) + 1
-    key, first, counts = np.unique(
-        tracks[:, 0] * columns + tracks[:, 1], return_index=True, return_counts=True
+    key, pair, counts = np.unique(
+        tracks[:, 0] * columns + tracks[:, 1], return_inverse=True, return_counts=True
     )
     chosen = assign_tracks(key // columns, key % columns, counts.astype(float))
-    sequence = o.target.sequence[sure.t[first[chosen]]]
-    boxes = sum(np.bincount(side.sequence, minlength=n) for side in (o.target, o.prediction))
-    right = np.bincount(sequence, counts[chosen], minlength=n)
+    right = np.bincount(o.target.part[sure.t[chosen[pair]]], minlength=o.parts)
+    boxes = sum(np.bincount(side.part, minlength=o.parts) for side in (o.target, o.prediction))
     return {"IDTP": np.asarray(right, dtype=float), "boxes": np.asarray(boxes, dtype=float)}
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from scipy.optimize import brentq
@@ -19,7 +20,7 @@ from scipy.stats import beta, norm, t
 from sightline.core.card import MetricCard
 from sightline.core.metric import UNIT, Metric, Statistics
 from sightline.core.report import Score
-from sightline.metrics.functional.weighted import Weighted, size
+from sightline.metrics.functional.weighted import Blocks, Weighted, size
 
 Array = np.ndarray
 Values = Callable[[Array], Array]
@@ -99,6 +100,20 @@ def score(
         low, high = (best - far, best - near) if metric.card.higher_is_better else (best + near, best + far)
         return Score(value, low, high, count, f"{what}, log scale")
     return Score(value, value - quantile * error, value + quantile * error, count, what)
+
+
+def score_in_blocks(metric: Weighted, blocks: Blocks, stats: Statistics) -> Score:
+    """As `score` of a single item, over the blocks that it was cut into.
+
+    Args:
+        metric: What is measured.
+        blocks: See `Weighted.blocks`.
+        stats: Of the item.
+    """
+    if blocks.stats is None:
+        return Score(metric.compute_from(stats), math.nan, math.nan, 1, f"none: {blocks.words}")
+    result = score(metric, blocks.stats)
+    return replace(result, method=result.method.replace("jackknife", f"jackknife over {blocks.words}", 1))
 
 
 def _without_jackknife(

@@ -35,6 +35,7 @@ class Boxes:
         track: (M,) number of the track among all tracks of all sequences.
         count: Tracks of each sequence, (N,).
         row: (M,) index of the box among all boxes of its side, also those that are not scored.
+        part: (M,) what it is counted for: its sequence, or a block of frames.
     """
 
     moment: Array
@@ -42,6 +43,7 @@ class Boxes:
     track: Array
     count: Array
     row: Array
+    part: Array
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Overlaps:
     """Pairs of an annotated and a predicted box of one frame that overlap, sorted by frame.
 
     Attributes:
-        sequences: N.
+        parts: N sequences, or blocks of frames of one; see `film_blocks`.
         target: Annotated boxes that are scored.
         prediction: Predicted boxes that are scored.
         t: (P,) annotated box of each pair.
@@ -57,7 +59,7 @@ class Overlaps:
         iou: (P,) intersection over union, above 0.
     """
 
-    sequences: int
+    parts: int
     target: Boxes
     prediction: Boxes
     t: Array
@@ -126,7 +128,7 @@ def _boxes(tracks: Any, moment: Array, keep: Array) -> Boxes:
     span = int(ids.max(initial=0)) - low + 1
     first, track = np.unique(sequence * span + (ids - low), return_inverse=True)
     count = np.bincount(first // span, minlength=len(tracks))
-    return Boxes(moment[keep], sequence, track, count, np.flatnonzero(keep))
+    return Boxes(moment[keep], sequence, track, count, np.flatnonzero(keep), part=sequence)
 
 
 def _pairs(moments: list[Array], boxes: list[Array]) -> tuple[Array, Array, Array]:

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from sightline.core.metric import Metric, Statistics
+from sightline.core.metric import Evaluation, Metric, Statistics
 
 Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Blocks of a single item, which are counted by an interval in place of items.
+
+    Attributes:
+        words: Their number and length, or the reason why there are none.
+        stats: Statistics of each, which add up to those of the item; None where there are too few.
+    """
+
+    words: str
+    stats: Statistics | None
 
 
 class Weighted(Metric):
@@ -47,6 +61,11 @@ class Weighted(Metric):
         w = np.ones((1, n)) if weights is None else np.asarray(weights, dtype=np.float64)[None]
         with np.errstate(divide="ignore", invalid="ignore"):
             return float(self.values(stats, w)[0])
+
+    def blocks(self, evaluation: Evaluation) -> Blocks | None:
+        """Blocks of a single item; None for several items, and where a metric has no blocks."""
+        del evaluation
+        return None
 
     def interval(self, stats: Statistics, units: Array, level: float) -> tuple[float, float] | None:
         """Confidence interval of a metric whose value is biased by noise; None for all others.
