@@ -67,10 +67,10 @@ def _length(o: Overlaps, frames: int) -> int:
     def by_frame(moment: Array, values: Array | None = None) -> Array:
         return np.bincount((moment - 1).clip(0, frames - 1), values, minlength=frames).astype(float)
 
-    found, quality = by_frame(sure.moment), by_frame(sure.moment, hits / (both - hits))
-    either = by_frame(o.target.moment) + by_frame(o.prediction.moment) - found
+    matched, quality = by_frame(sure.moment), by_frame(sure.moment, hits / (both - hits))
+    either = by_frame(o.target.moment) + by_frame(o.prediction.moment) - matched
     lasting = 2 * float(boxes[0] @ boxes[0]) / float(boxes[0].sum())
-    return math.ceil(max(lasting, dependence(found, either), dependence(quality, found)))
+    return math.ceil(max(lasting, dependence(matched, either), dependence(quality, matched)))
 
 
 def dependence(part: Array, whole: Array) -> float:
