@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
+from sightline.cli import main
 from sightline.core.run import Run
 from sightline.data.formats import yolo
 from sightline.data.open import open_data
@@ -18,40 +21,74 @@ from sightline.storage import read_tensors
 from tests.user.conftest import write_photos
 from tests.user.test_transfer import write_large
 
-COMMON = (
-    "--model",
-    "perceptron",
-    "--epochs",
-    "3",
-    "--batch-size",
-    "8",
-    "--augment",
-    "none",
-    "--device",
-    "cpu",
-)
+pytestmark = pytest.mark.skipif(not torch.distributed.is_available(), reason="torch without distributed")
+
+EACH = ("--batch-size", "8", "--augment", "none", "--device", "cpu")
+TUNED = ("--pretrained", "yes", "--size", "32", "--epochs", "1", *EACH)
+COMMANDS = {
+    "photos": ("--model", "perceptron", "--epochs", "3", *EACH),
+    "large": TUNED,
+    "boxes": TUNED,
+}
+"""Options of `sightline train` by its data."""
+
+SEVERAL = """
+import json, runpy, sys
+for arguments in json.loads(sys.argv[1]):
+    sys.argv = ["sightline", *arguments]
+    try:
+        runpy.run_module("sightline", run_name="__main__", alter_sys=True)
+    except SystemExit as ended:
+        if ended.code:
+            raise
+"""
+"""As `torchrun -m sightline train ...`, several times: most of the time goes into imports."""
 
 
-DISTRIBUTED = pytest.mark.skipif(not torch.distributed.is_available(), reason="torch without distributed")
+def train(data: str, out: str) -> list[str]:
+    """Arguments of the command."""
+    return ["train", data, *COMMANDS[data], "--out", out]
 
 
-def trained(folder: Path, *options: str) -> list[Run]:
-    """Runs of one process, and of two, on the photos of a folder."""
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Run]:
+    """The run of two processes on a data set; all are trained at the first call."""
+    folder = tmp_path_factory.mktemp("two")
+    names = ["photos", *(() if embedded.trouble(embedded.DEFAULT) else ("large", "boxes"))]
+    write_photos(folder / "photos", n=64)
+    write_large(folder / "large")
+    yolo.write(open_data("shapes:boxes:24"), folder / "boxes")
+    (folder / "several.py").write_text(SEVERAL)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command += ["several.py", json.dumps([train(name, f"two-{name}") for name in names])]
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    runs = []
-    for name, launcher in (("one", []), ("two", torchrun)):
-        command = [sys.executable, *launcher, "-m", "sightline", "train", "photos", *options, "--out", name]
-        done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr[-3000:]
-        runs.append(Run.open(folder / name))
-    return runs
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+    def get(name: str) -> Run:
+        if name not in names:
+            pytest.skip(embedded.trouble(embedded.DEFAULT))
+        return Run.open(folder / f"two-{name}")
+
+    return get
 
 
-@DISTRIBUTED
-def test_two_processes_equal_one(tmp_path: Path) -> None:
-    write_photos(tmp_path / "photos", n=64)
-    runs = trained(tmp_path, *COMMON)
+@pytest.fixture
+def one(two: Callable[[str], Run], monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Run]:
+    """The run of this process alone on the same data."""
+
+    def get(name: str) -> Run:
+        monkeypatch.chdir(two(name).path.parent)
+        with pytest.raises(SystemExit) as ended:
+            main(train(name, f"one-{name}"))
+        assert not ended.value.code
+        return Run.open(Path(f"one-{name}"))
+
+    return get
+
+
+def test_two_processes_equal_one(one: Callable[[str], Run], two: Callable[[str], Run]) -> None:
+    runs = [one("photos"), two("photos")]
     weights = [read_tensors(run.path / "model" / "model.safetensors") for run in runs]
     for name, value in weights[0].items():
         assert torch.allclose(value, weights[1][name], atol=1e-4), name
@@ -60,14 +97,10 @@ def test_two_processes_equal_one(tmp_path: Path) -> None:
     assert set(runs[0].predictions()[0]) == set(runs[1].predictions()[0])
 
 
-@DISTRIBUTED
-def test_two_processes_tune_installed_weights_as_one_does(tmp_path: Path) -> None:
-    if lack := embedded.trouble(embedded.DEFAULT):
-        pytest.skip(lack)
-    write_large(tmp_path / "photos")
-    plain = ("--size", "32", "--epochs", "1", "--batch-size", "8", "--augment", "none", "--device", "cpu")
-    runs = trained(tmp_path, "--pretrained", "yes", *plain)
-    selected = [run.checkpoint("best") for run in runs]
+def test_two_processes_tune_installed_weights_as_one_does(
+    one: Callable[[str], Run], two: Callable[[str], Run]
+) -> None:
+    selected = [run.checkpoint("best") for run in (one("large"), two("large"))]
     assert selected[0] is not None
     assert selected[1] is not None
     assert selected[0][1] == selected[1][1]  # the same epoch, or the mean
@@ -76,13 +109,8 @@ def test_two_processes_tune_installed_weights_as_one_does(tmp_path: Path) -> Non
         assert torch.allclose(value, weights[1][name], atol=1e-3), name
 
 
-@DISTRIBUTED
-def test_two_processes_train_a_detector_from_installed_weights(tmp_path: Path) -> None:
-    if lack := embedded.trouble(embedded.DEFAULT):
-        pytest.skip(lack)
-    yolo.write(open_data("shapes:boxes:24"), tmp_path / "photos")
-    plain = ("--size", "32", "--epochs", "1", "--batch-size", "8", "--augment", "none", "--device", "cpu")
-    for run in trained(tmp_path, "--pretrained", "yes", *plain):  # batch norms of the head see half a batch
-        assert run.record.weights is not None
-        assert "installed" in run.record.weights
-        assert run.results.scores["mAP50"].n == len(run.predictions()[0])
+def test_two_processes_train_a_detector_from_installed_weights(two: Callable[[str], Run]) -> None:
+    run = two("boxes")  # batch norms of the head see half a batch: one process ends with other weights
+    assert run.record.weights is not None
+    assert "installed" in run.record.weights
+    assert run.results.scores["mAP50"].n == len(run.predictions()[0])
