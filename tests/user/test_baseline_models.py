@@ -56,7 +56,7 @@ def test_a_baseline_on_a_frozen_network_brings_it_along(name: str, tmp_path: Pat
 
 
 def test_a_baseline_is_timed(tmp_path: Path) -> None:
-    sl.train("digits", model="baseline:linear", out=tmp_path / "run")
+    sl.train("shapes:60", model="baseline:linear", out=tmp_path / "run", **SMALL)
     timed = sl.benchmark(str(tmp_path / "run"), batch_size=4)
     assert timed.n > 0
     assert len(timed.lines) == 1
