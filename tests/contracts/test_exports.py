@@ -15,7 +15,7 @@ from torch import nn
 
 import sightline as sl
 from sightline.errors import MissingExtra, SightlineError, UsageError
-from sightline.exporters import crash_check
+from sightline.exporters import crash_check, onnx_proto
 from sightline.exporters.formats import EXPORTERS
 from sightline.exporters.graph import Graph, Job
 from sightline.inference.model_folder import restore
@@ -72,6 +72,33 @@ def plain(runs: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory)
     return get
 
 
+@pytest.fixture(scope="session")
+def translations() -> dict[str, bytes]:
+    """ONNX of a run's graph, by the run and what the graph includes."""
+    return {}
+
+
+@pytest.fixture
+def translated(
+    runs: Callable[[str], Path], translations: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], Path]:
+    """A small run of a task, whose graph is translated to ONNX once: that takes most of the time."""
+
+    def get(task: str) -> Path:
+        def once(graph: Graph) -> Any:
+            onnx = onnx_proto.library()
+            key = f"{task} {graph.include}"
+            if key not in translations:
+                translations[key] = onnx_proto.proto(graph).SerializeToString()
+            return onnx.load_from_string(translations[key])
+
+        for name in ("onnx", "openvino"):
+            monkeypatch.setattr(f"sightline.exporters.formats.{name}.proto", once)
+        return runs(task)
+
+    return get
+
+
 def exported(run: Path, name: str, out: Path, **options: Any) -> Any:
     try:
         return sl.export(run, to=name, out=out, **options)
@@ -82,9 +109,9 @@ def exported(run: Path, name: str, out: Path, **options: Any) -> Any:
 @pytest.mark.parametrize("name", EXPORTERS.names())
 @pytest.mark.parametrize("task", TASKS)
 def test_the_file_answers_as_the_network_does(
-    task: str, name: str, runs: Callable[[str], Path], tmp_path: Path
+    task: str, name: str, translated: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    run = runs(task)
+    run = translated(task)
     result = exported(
         run, name, tmp_path / "it", max_score_drop=5
     )  # after one epoch a detector's score is noise
@@ -159,11 +186,13 @@ def test_a_faulty_file_is_refused(
         assert result.gate.node
 
 
-def test_a_file_that_is_mended_replaces_the_rejected_one(runs: Callable[[str], Path], tmp_path: Path) -> None:
-    result = exported(runs("classify"), "onnx", tmp_path / "it", max_score_drop=-100)
+def test_a_file_that_is_mended_replaces_the_rejected_one(
+    translated: Callable[[str], Path], tmp_path: Path
+) -> None:
+    result = exported(translated("classify"), "onnx", tmp_path / "it", max_score_drop=-100)
     assert result.exit_code == 1
     assert "fell by 0.00 points, more than --max-score-drop -100" in result.gate.why
-    assert exported(runs("classify"), "onnx", tmp_path / "it").exit_code == 0
+    assert exported(translated("classify"), "onnx", tmp_path / "it").exit_code == 0
     assert not list(tmp_path.glob("*.rejected"))
 
 
@@ -173,28 +202,28 @@ def having(*precisions: str) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(("name", "precision"), having("int8", "int8-dynamic"))
 def test_eight_bits_are_a_quarter(
-    name: str, precision: str, runs: Callable[[str], Path], tmp_path: Path
+    name: str, precision: str, translated: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    whole = exported(runs("classify"), name, tmp_path / "whole")
-    small = exported(runs("classify"), name, tmp_path / "small", max_score_drop=100, quantize=precision)
+    whole = exported(translated("classify"), name, tmp_path / "whole")
+    small = exported(translated("classify"), name, tmp_path / "small", max_score_drop=100, quantize=precision)
     assert small.precision == precision
     assert small.bytes < 0.6 * whole.bytes
     assert max(small.gate.apart.values()) > 0
 
 
-def test_the_bare_network(runs: Callable[[str], Path], tmp_path: Path) -> None:
-    result = exported(runs("detect"), "onnx", tmp_path / "bare", include="none")
+def test_the_bare_network(translated: Callable[[str], Path], tmp_path: Path) -> None:
+    result = exported(translated("detect"), "onnx", tmp_path / "bare", include="none")
     assert result.gate.passed
     images = np.zeros((1, 3, 64, 64), np.float32)
     assert EXPORTERS.load("onnx").runner(result.file)(images)
     half = exported(
-        runs("classify"), "onnx", tmp_path / "half", include="none", quantize="fp16", max_score_drop=5
+        translated("classify"), "onnx", tmp_path / "half", include="none", quantize="fp16", max_score_drop=5
     )
     assert half.gate.passed
 
 
 def test_the_light_runtime_reads_what_is_suppressed_already(
-    runs: Callable[[str], Path],
+    translated: Callable[[str], Path],
     plain: Callable[[str], Any],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -202,7 +231,7 @@ def test_the_light_runtime_reads_what_is_suppressed_already(
     runtime = pytest.importorskip("sightline.runtime.session", reason="the extra 'onnx' is not installed")
     # After one epoch scores are all but equal, and the last bit decides which box drops which.
     monkeypatch.setattr("sightline.exporters.validation.LIMIT", 100)
-    suppressed = exported(runs("detect"), "onnx", tmp_path / "final", include="nms", max_score_drop=100)
+    suppressed = exported(translated("detect"), "onnx", tmp_path / "final", include="nms", max_score_drop=100)
     image = np.random.default_rng(0).integers(0, 256, (90, 70, 3), dtype=np.uint8)
     whole, final = (
         next(iter(runtime.Session(first.file, min_score=0.0).predict([image])))
@@ -211,7 +240,7 @@ def test_the_light_runtime_reads_what_is_suppressed_already(
     assert len(whole.prediction.boxes)
     assert whole.row == final.row
     half = exported(
-        runs("detect"), "onnx", tmp_path / "half", include="nms", quantize="fp16", max_score_drop=100
+        translated("detect"), "onnx", tmp_path / "half", include="nms", quantize="fp16", max_score_drop=100
     )
     (outputs,) = runtime.Session(half.file, min_score=0.0).predict([image])
     assert outputs.row["objects"] > 0  # which of them stay hangs on the last bit, see above
@@ -220,7 +249,7 @@ def test_the_light_runtime_reads_what_is_suppressed_already(
 @pytest.mark.parametrize("task", ["classify", "regress", "detect", "semantic"])
 def test_a_stored_image_is_answered_as_by_predict(
     task: str,
-    runs: Callable[[str], Path],
+    translated: Callable[[str], Path],
     plain: Callable[[str], Any],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -228,8 +257,8 @@ def test_a_stored_image_is_answered_as_by_predict(
     runtime = pytest.importorskip("sightline.runtime.session", reason="the extra 'onnx' is not installed")
     ort = pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed")
     monkeypatch.setattr("sightline.exporters.validation.LIMIT", 100)  # as above
-    result = exported(runs(task), "onnx", tmp_path / "it", include="preprocess", max_score_drop=100)
-    settings = restore(runs(task))[0].settings
+    result = exported(translated(task), "onnx", tmp_path / "it", include="preprocess", max_score_drop=100)
+    settings = restore(translated(task))[0].settings
     size, channels = settings["size"], settings["channels"]
     # Twice the size and even colours, so that rounding in scaling changes nothing.
     small = np.random.default_rng(0).integers(0, 256, (*size, 1), dtype=np.uint8)
@@ -255,10 +284,10 @@ def test_a_stored_image_is_answered_as_by_predict(
         runtime.Session(result.file)
 
 
-def test_an_image_with_fewer_bits(runs: Callable[[str], Path], tmp_path: Path) -> None:
+def test_an_image_with_fewer_bits(translated: Callable[[str], Path], tmp_path: Path) -> None:
     for quantize in ("fp16", "int8", "int8-dynamic"):
         result = exported(
-            runs("classify"),
+            translated("classify"),
             "onnx",
             tmp_path / "it",
             include="preprocess",
@@ -333,23 +362,23 @@ def test_what_cannot_be_is_said(runs: Callable[[str], Path], tmp_path: Path) -> 
 
 
 def test_a_file_that_crashes_its_runtime_is_told_and_not_kept(
-    runs: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    translated: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("onnxscript", reason="the extra 'onnx' is not installed")
-    good = exported(runs("classify"), "onnx", tmp_path / "good")
+    good = exported(translated("classify"), "onnx", tmp_path / "good")
     crash_check.check("onnx", good.file, "uint8", [(1, 3, 64, 64)])
     with pytest.raises(SightlineError, match=r"a child process could not run it .*no-such"):
         crash_check.check("no-such", good.file, "uint8", [(1, 3, 64, 64)])
     monkeypatch.setattr(crash_check, "_CODE", "import os; os.abort()")
     with pytest.raises(SightlineError, match="the runtime of 'onnx' crashed on it"):
-        sl.export(runs("classify"), quantize="int8", out=tmp_path / "it")
+        sl.export(translated("classify"), quantize="int8", out=tmp_path / "it")
     assert not list(tmp_path.glob("it*"))
 
 
 @pytest.mark.parametrize("task", ["action", "regress", "semantic", "instance"])  # the others above
 def test_sixteen_bits_are_written_for_every_task(
-    task: str, runs: Callable[[str], Path], tmp_path: Path
+    task: str, translated: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    result = exported(runs(task), "onnx", tmp_path / "half", quantize="fp16", max_score_drop=1e9)
+    result = exported(run := translated(task), "onnx", tmp_path / "half", quantize="fp16", max_score_drop=1e9)
     assert result.gate.passed
-    assert EXPORTERS.load("onnx").runner(result.file)(Graph(restore(runs(task))[0].eval()).example(1).numpy())
+    assert EXPORTERS.load("onnx").runner(result.file)(Graph(restore(run)[0].eval()).example(1).numpy())
