@@ -15,6 +15,7 @@ from sightline.commands.compare import compare as compare
 from sightline.commands.datasets import list_datasets as list_datasets
 from sightline.commands.demo import demo as demo
 from sightline.commands.evaluate import evaluate as evaluate
+from sightline.commands.explain import explain as explain
 from sightline.commands.export import export as export
 from sightline.commands.inspect import inspect as inspect
 from sightline.commands.load import load as load
@@ -33,6 +34,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "evaluate": evaluate,
     "audit": audit,
     "predict": predict,
+    "explain": explain,
     "export": export,
     "benchmark": benchmark,
     "serve": serve,

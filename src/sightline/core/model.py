@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from sightline.core.card import ModelCard
 from sightline.core.inputs import InputSpec
 from sightline.core.sample import Batch
+from sightline.core.targets.base import Targets
 from sightline.errors import UsageError
 
 
@@ -111,6 +112,17 @@ class Model(nn.Module, ABC):
     def predict_from_outputs(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> Any:
         """Predictions from outputs: `postprocess`, then `to_predictions`."""
         return cls.to_predictions(cls.postprocess(outputs, settings), settings)
+
+    def evidence(self, outputs: dict[str, Tensor], about: Targets) -> Tensor:
+        """(B,) differentiable: how strongly outputs speak for a statement; what is explained. By default the
+        kind of target says it: the logit of a class, the score of an object before suppression, the mean
+        logit over a region.
+
+        Args:
+            outputs: Of `forward`, for B images.
+            about: Of B images, each with one `Statement.about`, in pixels of the images.
+        """
+        return about.evidence({**outputs, **self.postprocess(outputs, self.settings)})
 
     def loss(
         self,

@@ -140,13 +140,16 @@ class PredictionGallery:
 
 @dataclass(frozen=True)
 class ImageGrid:
-    """Images that are in no data set (filters, activations): arrays (H, W, 3) uint8."""
+    """Images that are in no data set (filters, activations): arrays (H, W, 3) uint8, drawn with their longer
+    side at most `side` pixels.
+    """
 
     title: str
     images: Sequence[Any]
     captions: Sequence[str]
     note: str = ""
     pixelated: bool = True
+    side: int = 160
 
 
 @dataclass(frozen=True)

@@ -226,7 +226,9 @@ def _blocks(exhibit: Figure, prefix: str, image_of: Fetch) -> Iterator[dict[str,
         yield _gallery(exhibit, shown, len(exhibit.ids))
     elif isinstance(exhibit, ImageGrid):
         pairs = zip(exhibit.images, exhibit.captions, strict=True)
-        shown = [_thumbnail(image, c, "", exhibit.pixelated) for image, c in list(pairs)[:MAX_SHOWN]]
+        shown = [
+            _thumbnail(image, c, "", exhibit.pixelated, exhibit.side) for image, c in list(pairs)[:MAX_SHOWN]
+        ]
         yield _gallery(exhibit, shown, len(exhibit.images))
     else:
         yield from _figure(exhibit, prefix)

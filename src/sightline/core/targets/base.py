@@ -34,6 +34,20 @@ class Synthetic(NamedTuple):
     outputs: tuple[str, ...] = ()
 
 
+class Statement(NamedTuple):
+    """One thing that a prediction says of an image, such as one of its objects.
+
+    Attributes:
+        about: A prediction of one image that says this alone: a class, a number, an object, a region.
+        label: Index of its class, or of its number; -1 where there is none.
+        score: Its score; of a number the number, of a region its share of the image; nan where there is none.
+    """
+
+    about: Targets
+    label: int
+    score: float
+
+
 class Targets(ABC):
     """Targets of N images: annotations, or predictions (with scores, if there are any).
 
@@ -208,6 +222,28 @@ class Targets(ABC):
     def readings(self) -> dict[str, Self]:
         """Other readings of the annotations, by words that follow "with": their scores are told beside."""
         return {}
+
+    def statements(self) -> list[Statement]:
+        """What the first image's prediction says, one by one, the most certain first; by default as one."""
+        return [Statement(self[0], -1, float("nan"))]
+
+    def likeness(self, prediction: Self) -> Tensor:
+        """(N,) in [0, 1]: how much another prediction of the same images still says what this one says; by
+        default 1 where it says the same and else 0. Explanations without gradients rest on it.
+        """
+        return (~self.differs(prediction)).float()
+
+    def evidence(self, outputs: dict[str, Tensor]) -> Tensor:
+        """(N,) differentiable: how strongly the outputs of a network speak for what this says.
+
+        Args:
+            outputs: Those of `Model.forward`, and over them those of `Model.postprocess`.
+
+        Raises:
+            UsageError: If such a target has no such number.
+        """
+        del outputs
+        raise UsageError(f"There are no gradients of {self.description}: choose a method without gradients.")
 
     def as_prediction(self, classes: int) -> Self:
         """The targets as a prediction with full confidence."""

@@ -11,8 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sightline.core.targets._windows import Window, distinct
-from sightline.core.targets.base import Index, Synthetic, Targets, rarest_class
+from sightline.core.targets import _objects
+from sightline.core.targets._windows import Window
+from sightline.core.targets.base import Index, Statement, Synthetic, Targets, rarest_class
 from sightline.core.targets.bitmaps import CroppedMasks
 
 _FLAGS = ("crowd", "difficult")
@@ -183,16 +184,7 @@ class Instances(Targets):
         back = torch.eye(2, 3, dtype=torch.float64).repeat(len(owner), 1, 1)
         back[:, :, 2] = torch.tensor(windows, dtype=torch.float64).reshape(-1, 4)[:, :2]
         moved = self.warp(back, sizes[owner])
-        tile = moved.image
-        image = owner[tile]
-        assert moved.scores is not None
-        keep = torch.zeros(len(tile), dtype=torch.bool)
-        for i in sorted(set(image.tolist())):
-            rows, of_it = (image == i).nonzero().flatten(), (owner == i).nonzero().flatten()
-            boxes, labels, scores = (v[rows].numpy() for v in (moved.boxes, moved.labels, moved.scores))
-            mine = (tile[rows] - of_it[0]).numpy()
-            stay = distinct(boxes, labels, scores, mine, [windows[t] for t in of_it.tolist()])
-            keep[rows[torch.from_numpy(stay)]] = True
+        image, keep = owner[moved.image], _objects.distinct_objects(moved, owner, windows)
         return moved.select(keep).reassign_images(image[keep], sizes).sorted_by_score()
 
     def class_presence(self, classes: int) -> Tensor:
@@ -226,6 +218,21 @@ class Instances(Targets):
         mine, others = (torch.bincount(cell, minlength=len(self) * classes) for cell in cells)
         return (mine != others).view(-1, classes).any(1)
 
+    def statements(self) -> list[Statement]:
+        """Each object of the first image, by falling score."""
+        first, n = self[0], int(self.counts[0])
+        scores = [float("nan")] * n if first.scores is None else first.scores.tolist()
+        alone = (first.select(torch.arange(n) == i) for i in range(n))
+        return [Statement(*row) for row in zip(alone, first.labels.tolist(), scores, strict=True)]
+
+    def likeness(self, prediction: Self) -> Tensor:
+        """(N,) see `object_likeness`."""
+        return _objects.object_likeness(self, prediction)
+
+    def evidence(self, outputs: dict[str, Tensor]) -> Tensor:
+        """(N,) see `object_evidence`."""
+        return _objects.object_evidence(self, outputs)
+
     def as_prediction(self, classes: int) -> Self:
         """The same, best first in each image, or with scores of 1 where there are none."""
         del classes
@@ -247,15 +254,8 @@ class Instances(Targets):
     @classmethod
     def synthetic(cls, n: int, size: int, seed: int) -> Synthetic:
         """Bright squares and bars on a dark background, one object per image."""
-        rng, labels, h = np.random.default_rng(seed), np.arange(n) % 2, size // 3
-        images, boxes = rng.integers(0, 60, (n, size, size, 3), dtype=np.uint8), []
-        for image, label in zip(images, labels, strict=True):
-            w = h // 2 if label else h
-            y, x = int(rng.integers(0, size - h)), int(rng.integers(0, size - w))
-            image[y : y + h, x : x + w] += 150
-            boxes.append([x, y, x + w, y + h])
-        counts, sizes = torch.ones(n, dtype=torch.int64), torch.full((n, 2), size)
-        targets = cls(counts, sizes, torch.tensor(boxes).float(), torch.from_numpy(labels))
+        images, boxes, labels = _objects.squares_and_bars(n, size, seed)
+        targets = cls(torch.ones_like(labels), torch.full((n, 2), size), boxes, labels)
         return Synthetic(images, targets, ("square", "bar"))
 
     def map_classes(self, to: Tensor, classes: int) -> Self:

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sightline.core.targets.base import Index, Synthetic, Targets, rarest_class
+from sightline.core.targets.base import Index, Statement, Synthetic, Targets, rarest_class
 
 
 @dataclass(frozen=True)
@@ -109,6 +109,33 @@ class ClassLabels(Targets):
     def differs(self, other: ClassLabels) -> Tensor:
         """(N,) bool: which images have another class, or other classes."""
         return (self.value != other.value).view(len(self), -1).any(1)
+
+    def statements(self) -> list[Statement]:
+        """Each class, the most probable first; of several labels those that are given come first."""
+        scores = (
+            self.class_presence(int(self.value.max()) + 1)[0].float()
+            if self.scores is None
+            else self.scores[0]
+        )
+        ranked = (scores + self.value[0].float() if self.multilabel else scores).argsort(descending=True)
+        width = len(scores)
+        return [
+            Statement(ClassLabels(F.one_hot(k, width).bool()[None] if self.multilabel else k[None]), int(k),
+                      float(scores[k]))
+            for k in ranked
+        ]  # fmt: skip
+
+    def likeness(self, prediction: ClassLabels) -> Tensor:
+        """(N,) the probability of the class; of several classes the mean of theirs."""
+        if prediction.scores is None:
+            return (~self.differs(prediction)).float()
+        wanted = self.class_presence(prediction.scores.shape[1]).float()
+        return (prediction.scores * wanted).sum(1) / wanted.sum(1).clamp(min=1)
+
+    def evidence(self, outputs: dict[str, Tensor]) -> Tensor:
+        """(N,) the logit of the class; of several classes the sum of theirs."""
+        logits = outputs["logits"] if "logits" in outputs else outputs["scores"].logit(eps=1e-6)
+        return (logits * self.class_presence(logits.shape[1])).sum(1)
 
     def as_prediction(self, classes: int) -> ClassLabels:
         """The same with probabilities of 1 and 0."""

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from sightline.core.targets._voting import vote_class_maps
 from sightline.core.targets._windows import Window
-from sightline.core.targets.base import Index, Synthetic, Targets
+from sightline.core.targets.base import Index, Statement, Synthetic, Targets
 from sightline.core.targets.bitmaps import CompressedMaps, Map, sampled
 
 IGNORE_INDEX = 255
@@ -155,6 +155,30 @@ class SemanticMasks(Targets):
     def differs(self, other: SemanticMasks) -> Tensor:
         """(N,) bool: which images have a pixel of another class."""
         return torch.tensor([bool((self.map(i) != other.map(i)).any()) for i in range(len(self))])
+
+    def statements(self) -> list[Statement]:
+        """Each class with its region, the others as IGNORE_INDEX; the largest region first."""
+        class_map = torch.tensor(self.map(0))
+        shares = (
+            torch.bincount(class_map.flatten().long(), minlength=IGNORE_INDEX)[:IGNORE_INDEX]
+            / class_map.numel()
+        )
+        order = [k for k in shares.argsort(descending=True, stable=True).tolist() if shares[k] > 0]
+        alone = (SemanticMasks.of([class_map.masked_fill(class_map != k, IGNORE_INDEX)]) for k in order)
+        return [Statement(mask, k, float(shares[k])) for mask, k in zip(alone, order, strict=True)]
+
+    def likeness(self, prediction: SemanticMasks) -> Tensor:
+        """(N,) share of the pixels with a class here that have the same class there."""
+        mine, others = self.dense(), prediction.dense()
+        labeled = mine != IGNORE_INDEX
+        return (labeled & (mine == others)).sum((1, 2)) / labeled.sum((1, 2)).clamp(min=1)
+
+    def evidence(self, outputs: dict[str, Tensor]) -> Tensor:
+        """(N,) mean logit of the class over its region (Vinogradova et al., Seg-Grad-CAM, AAAI 2020)."""
+        classes = self.dense().to(outputs["logits"].device).long()
+        labeled = classes != IGNORE_INDEX
+        logits = outputs["logits"].gather(1, classes.masked_fill(~labeled, 0)[:, None])[:, 0]
+        return (logits * labeled).sum((1, 2)) / labeled.sum((1, 2)).clamp(min=1)
 
     def arrays(self, i: int) -> dict[str, Any]:
         """ "map" of image i."""

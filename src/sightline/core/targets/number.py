@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sightline.core.targets.base import Index, Synthetic, Targets
+from sightline.core.targets.base import Index, Statement, Synthetic, Targets
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,24 @@ class RegressionValues(Targets):
     def differs(self, other: RegressionValues) -> Tensor:
         """(N,) bool: images for which a number differs by more than a thousandth."""
         return ~torch.isclose(self.value.double(), other.value.double(), rtol=1e-3).all(1)
+
+    def statements(self) -> list[Statement]:
+        """Each number, the others as nan."""
+        alone = torch.full((self.value.shape[1],) * 2, torch.nan)
+        alone.diagonal().copy_(self.value[0])
+        rows = enumerate(self.value[0].tolist())
+        return [Statement(RegressionValues(alone[k : k + 1].to(self.value)), k, value) for k, value in rows]
+
+    def likeness(self, prediction: RegressionValues) -> Tensor:
+        """(N,) mean over the numbers that are not nan: 1 where they are equal, one half where the prediction
+        is off by a quarter of the number.
+        """
+        off = 4 * (prediction.value - self.value).abs() / self.value.abs().clamp(min=1e-9)
+        return (1 / (1 + off)).nanmean(1)
+
+    def evidence(self, outputs: dict[str, Tensor]) -> Tensor:
+        """(N,) the sum of the numbers that are not nan here."""
+        return (outputs["value"] * ~self.value.isnan()).sum(1)
 
     def arrays(self, i: int) -> dict[str, Any]:
         """ "value" of image i."""

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from sightline.core.card import ModelCard
 from sightline.core.model import Model
 from sightline.core.sample import Batch
+from sightline.core.targets.base import Targets
 from sightline.core.targets.number import RegressionValues
 from sightline.core.task import DataInfo
 from sightline.models import linear_probe, registry
@@ -80,6 +81,14 @@ class Net(Model):
         """{"loss": mean error over images and numbers, in standard deviations of the training targets}."""
         error = ((outputs or self(batch.images))["value"].float() - batch.targets.value) / self.scale
         return {"loss": _LOSSES[self.settings["loss"]](error, torch.zeros_like(error))}
+
+    def evidence(self, outputs: dict[str, Tensor], about: Targets) -> Tensor:
+        """(B,) how far the number lies from the training mean, on the side where it was predicted, in
+        standard deviations.
+        """
+        assert isinstance(about, RegressionValues)
+        far, side = ((value - self.center) / self.scale for value in (outputs["value"], about.value))
+        return (far * side.nan_to_num().sign()).sum(1)
 
     def distillation_loss(self, outputs: dict[str, Tensor], goal: dict[str, Tensor]) -> dict[str, Tensor]:
         """{"taught": mean squared distance to the teacher's numbers, in standard deviations}."""

@@ -1,0 +1,1 @@
+"""Explanations: which part of an image a prediction rests on, and how far the explanation can be trusted."""
