@@ -48,7 +48,7 @@ def test_what_is_planted_is_found_at_its_place(name: str, seed: int) -> None:
     assert verdict.fix
     planted = module.plant(seed).planted
     assert planted
-    assert set(verdict.places[: len(planted)]) == set(planted), verdict.sentence
+    assert set(verdict.places[:3]) <= set(planted), verdict.sentence
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -114,3 +114,27 @@ def test_names_of_checks_are_known(sightline: Callable, trained: Path) -> None:
     assert "Did you mean 'groups'?" in wrong.err
     assert sightline("audit", trained, "--only", "groups", "--skip", "groups").code == 2
     assert sightline("audit", trained, "--time", "soon").code == 2
+
+
+def test_every_check_says_something_or_why_not(sightline: Callable, trained: Path, tmp_path: Path) -> None:
+    strangers = tmp_path / "strangers"
+    strangers.mkdir()
+    for i in range(5):
+        noise = np.random.default_rng(i).integers(0, 256, (20, 20, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(strangers / f"{i}.png")
+    completed = sightline("--json", "audit", trained, "--skip", "cost", "--ood", strangers, "--time", "5m")
+    checks = {check["name"]: check for check in completed.json()["checks"]}
+    assert "failed" not in " ".join(check["reason"] for check in checks.values())
+    assert checks["ood"]["settings"]["strangers"] == {"strangers": 5}
+    assert checks["membership"]["reason"] == "it needs 100 training images, and there are 80."
+    assert checks["corruptions"]["scores"]["corruptions.mean"]["n"] == 120
+    assert checks["labels"]["level"] in ("sound", "weak", "broken")
+
+
+def test_what_there_is_no_time_for_names_its_command(sightline: Callable, trained: Path) -> None:
+    completed = sightline("--json", "audit", trained, "--skip", "cost", "--time", "1s")
+    checks = {check["name"]: check for check in completed.json()["checks"]}
+    assert "less time was left" in checks["corruptions"]["reason"]
+    assert checks["corruptions"]["command"].startswith(
+        f"sightline audit {trained} --only corruptions --time "
+    )

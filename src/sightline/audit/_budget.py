@@ -10,6 +10,7 @@ import torch
 
 from sightline.audit._case import Case
 from sightline.audit._verdict import AuditCard
+from sightline.core.inputs import InputSpec
 from sightline.core.sample import Batch
 
 CAUTION = 1.2
@@ -37,16 +38,18 @@ class Speed:
         forward: Of one image forward, decoding included.
         backward: Of one image forward and backward.
         training: Of a whole training, as the run took.
+        pixels: Million pixels of one image at the model's input.
     """
 
     forward: float
     backward: float
     training: float
+    pixels: float = 0.0
 
     def of(self, card: AuditCard, n: int, trains: int) -> float:
         """Seconds of a check with n images and so many training images."""
         cost = card.cost
-        each = cost.forwards * self.forward + cost.backwards * self.backward
+        each = cost.forwards * self.forward + cost.backwards * self.backward + cost.pixels * self.pixels
         fixed = cost.seconds + cost.trainings * self.training + cost.trains * trains * self.forward
         return CAUTION * (n * each + fixed)
 
@@ -81,7 +84,8 @@ def measure(case: Case, seconds: float, gradients: bool) -> Speed:
     started = time.perf_counter()
     case.answer(batch)
     forward = (time.perf_counter() - started) / len(batch)
-    return Speed(forward, _backward(case, batch) if gradients else 0.0, seconds)
+    backward = _backward(case, batch) if gradients else 0.0
+    return Speed(forward, backward, seconds, InputSpec.of(case.settings).cells / 1e6)
 
 
 def _backward(case: Case, batch: Batch) -> float:

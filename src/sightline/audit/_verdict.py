@@ -36,6 +36,7 @@ class Cost:
         backwards: Forward and backward passes for each image that is judged.
         trains: Forward passes for each training image (`_case.TRAIN` of them at most).
         trainings: Whole trainings.
+        pixels: Seconds for each million pixels of each image that is judged, of work outside the model.
         seconds: Whatever the number of images.
     """
 
@@ -43,6 +44,7 @@ class Cost:
     backwards: float = 0.0
     trains: float = 0.0
     trainings: float = 0.0
+    pixels: float = 0.0
     seconds: float = 0.0
 
 

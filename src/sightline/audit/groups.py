@@ -36,7 +36,8 @@ LEAST = 30
 VALUES = 50
 """Values of a column at most: of more, it names images and not groups."""
 EMPTY = "(empty)"
-ALPHA = 0.05
+ALPHA = 0.01
+"""Chance that any difference is named where there is none: a page has many."""
 
 
 @dataclass(frozen=True)
@@ -192,7 +193,8 @@ def _verdict(
     holds = worst.p <= ALPHA
     sentence = (
         f'Worst group "{worst.name}": {card.name} {texts[0]}, the others {texts[1]}; the difference '
-        f"{'holds' if holds else 'does not hold'} after Holm (p {worst.p:.2g}, {len(ranked)} groups). "
+        f"{'holds' if holds else 'does not hold'} after Holm (p {worst.p:.2g}, {len(ranked)} groups; "
+        f"it holds below {ALPHA:g}). "
         f'Best: "{best.name}", {texts[2]}.'
     )
     few = [g for g in groups if not g.ranked]
@@ -208,7 +210,7 @@ def _verdict(
     )
     return judge(
         CARD, " ".join([sentence, *notes]), scores, fix=fix, n=n,
-        places=tuple(g.name for g in ranked if g.p <= ALPHA) or (worst.name,),
+        places=tuple(g.name for g in ranked if g.p <= ALPHA and g.gap.value > 0) or (worst.name,),
         settings={"columns": list(usable), "least": LEAST}, figures=(_table(case, groups),),
     )  # fmt: skip
 

@@ -21,6 +21,7 @@ def audit(
     skip: str | None = None,
     split: Literal["val", "test"] = "val",
     group: str | None = None,
+    ood: Path | None = None,
     require: Sequence[str] = (),
     out: Path | None = None,
     device: str = "auto",
@@ -37,6 +38,7 @@ def audit(
         skip: Names of checks that are left out, with commas between them.
         split: val; or test, which is counted in the ledger.
         group: Columns of the data whose groups are compared, with commas between them.
+        ood: Folder of images that are of no class of the model; built-in ones by default.
         require: A score that must be shown, such as 'groups.worst>=0.8'; may be repeated. The low end of the
             interval must reach it, for <= the high end; 'value(NAME)>=X' takes the value alone. Else the exit
             code is 1.
@@ -48,7 +50,7 @@ def audit(
     from sightline.training.recipe import seconds
 
     wishes = Wishes(
-        seconds(time) or 0.0, _names(only), _names(skip), split, _names(group), None, tuple(require), out,
+        seconds(time) or 0.0, _names(only), _names(skip), split, _names(group), ood, tuple(require), out,
         device, seed,
     )  # fmt: skip
     return audit_run(run, wishes)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sightline.core.run import Run
+from sightline.evaluation.energy import POWERCAP, EnergyMeter
 from sightline.training.callbacks.base import Callback
 
 if TYPE_CHECKING:
@@ -22,49 +23,27 @@ class Energy(Callback):
         run: Its record gets `joules`, or None where nothing can be measured.
     """
 
-    def __init__(self, run: Run, root: Path = Path("/sys/class/powercap")) -> None:
-        self.run, self.root, self.joules = run, root, 0.0
-        self.last: dict[Path, int] = {}
-
-    def _read(self) -> dict[Path, int]:
-        counters = {}
-        for counter in sorted(self.root.glob("intel-rapl:?/energy_uj")):
-            try:
-                counters[counter] = int(counter.read_text())
-            except (OSError, ValueError):
-                continue
-        return counters
-
-    def _add(self) -> None:
-        now = self._read()
-        for counter, value in now.items():
-            before = self.last.get(counter, value)
-            if value < before:
-                try:
-                    before -= int((counter.parent / "max_energy_range_uj").read_text())
-                except (OSError, ValueError):
-                    before = value
-            self.joules += (value - before) / 1e6
-        self.last = now
+    def __init__(self, run: Run, root: Path = POWERCAP) -> None:
+        self.run, self.meter = run, EnergyMeter(root)
 
     def start(self, training: Training) -> None:
         """Read the counters."""
-        self.last = self._read()
+        self.meter.start()
 
     def epoch(self, training: Training, logs: dict[str, Any]) -> bool:
         """Add the energy since the last reading; a counter may have wrapped around once."""
-        self._add()
+        self.meter.add()
         return False
 
     def end(self, training: Training) -> None:
         """Store the sum."""
-        joules = round(self.joules, 1) if self.last else None
+        joules = round(self.meter.joules, 1) if self.meter.is_measurable else None
         self.run.record = replace(self.run.record, joules=joules)
 
     def state(self) -> dict[str, Any]:
         """The sum so far."""
-        return {"joules": self.joules}
+        return {"joules": self.meter.joules}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Inverse of `state`."""
-        self.joules = state["joules"]
+        self.meter.joules = state["joules"]
