@@ -31,7 +31,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         exported.write(result / f"{kind}.onnx", kind)
     for kind in TILED:
         exported.write(result / f"tiled-{kind}.onnx", kind, tile_size=40)
-    exported.write(result / "unchecked.onnx", "label", {**exported.card("label"), "unchecked": UNCHECKED})
+    notes = {"unchecked": UNCHECKED, "takes": "It takes crops."}
+    exported.write(result / "unchecked.onnx", "label", {**exported.card("label"), **notes})
     return result
 
 
@@ -120,6 +121,13 @@ def test_a_model_that_nobody_checked_is_told(real: Running) -> None:
     assert "unchecked" not in real.get("/v1/model?model=label").json
     outputs = [json.loads(line) for line in real.log.read_text().splitlines() if '"model-unchecked"' in line]
     assert [(line["model"], line["level"]) for line in outputs] == [("unchecked", "warning")]
+
+
+def test_what_a_model_takes_is_told(real: Running) -> None:
+    assert real.get("/v1/model?model=unchecked").json["takes"] == "It takes crops."
+    assert "takes" not in real.get("/v1/model?model=label").json
+    (line,) = [json.loads(line) for line in real.log.read_text().splitlines() if '"model-takes"' in line]
+    assert (line["model"], line["message"]) == ("unchecked", "It takes crops.")
 
 
 def test_a_damaged_file_is_an_error_that_names_it(folder: Path) -> None:

@@ -26,12 +26,15 @@ from sightline.data.open import open_data
 from sightline.data.split import split
 from sightline.errors import DataError, UsageError
 from sightline.exporters.export_run import CROPS
-from sightline.inference.sources import Answer
+from sightline.inference.given_boxes import GivenBoxes
+from sightline.inference.sources import Answer, Sources
 from sightline.metrics.pck import Pck
 from sightline.runtime import cli as runtime
 from sightline.tasks.keypoints.task import KeypointTask
 
 BOX = {"crop": "box"}
+IMAGES = (785, 40083, 196141, 197388)
+"""Ids of the images of coco_mini."""
 numbers = st.lists(st.floats(0, 40), min_size=4, max_size=4)
 
 
@@ -319,6 +322,23 @@ def test_results_as_coco_has_them_are_boxes_too(run: Any, tmp_path: Path) -> Non
     none, one = predictor.predict([str(file.parent / f"{i}.png") for i in range(2)])
     assert none.prediction.counts.tolist() == [0]
     assert one.prediction.boxes.tolist() == [[2, 3, 32, 43]]
+    shutil.copy(file, file.parent / "more.json")
+    assert sl.load(run.path, boxes=file.parent / "results.json").detector.names == ["cat", "dog"]
+    content = json.loads(file.read_text())
+    content["images"][1]["file_name"] = "2.png"
+    (file.parent / "more.json").write_text(json.dumps(content))
+    with pytest.raises(DataError, match=r"are ids in .*figures\.json and in .*more\.json, of other images"):
+        sl.load(run.path, boxes=file.parent / "results.json")
+
+
+def test_detected_people_of_coco(data_folder: Callable[[str], Path]) -> None:
+    """A results file beside two files of annotations; most results are of other images."""
+    folder = data_folder("coco_mini")
+    boxes = GivenBoxes(folder / "test_coco_det_AP_H_56.json")
+    found = [a.outcome.prediction for a in boxes.answers(Sources([str(folder / "images")]), 1)]
+    rows = json.loads((folder / "test_coco_det_AP_H_56.json").read_text())
+    assert sum(len(one.labels) for one in found) == sum(row["image_id"] in IMAGES for row in rows)
+    assert all(one.scores.diff().max() <= 0 for one in found)
 
 
 def test_boxes_that_do_not_fit_are_refused(run: Any, tmp_path: Path) -> None:

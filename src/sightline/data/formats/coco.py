@@ -26,6 +26,7 @@ from sightline.data.parsing.coco_file import (
     image_name,
     images_folder,
     is_results,
+    listing,
     lists,
 )
 from sightline.data.parsing.coco_keypoints import CocoPoints, pack_keypoints
@@ -110,7 +111,8 @@ def read(source: str, options: ReadOptions) -> Dataset:
 
     Category ids are kept as they are, holes and all. With masks, boxes are those around them. Images are
     looked for beside the JSON file and, if that lies in a folder `annotations`, beside that. A list of
-    results has the images and categories of its annotations (`options.predictions`).
+    results has the images and categories of its annotations: `options.predictions`, a file, or a folder where
+    those that list its images are taken.
 
     Raises:
         DataError: If no file is there, one cannot be read, or it is not clear which one is meant.
@@ -123,6 +125,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
     if not files:
         needs = "" if results is None else f"{source}: results go with COCO annotations. "
         raise DataError(f"{needs}There is no COCO annotation at '{root}'. Expected {CARD.recognized_by}.")
+    files = listing(files, results) if results is not None and len(files) > 1 else files
     word = "keypoints_" if options.target_type == Keypoints.kind else "instances_"
     named = [p for p in files if p.name.removeprefix("person_").startswith(word)]  # beside captions
     chosen, notes = by_split(named or files, root)

@@ -72,6 +72,35 @@ def _of_images(results: list[Any], images: list[Any]) -> list[Any]:
     return [entry for entry, key in zip(results, keys, strict=True) if not sound(key) or key in listed]
 
 
+def listing(files: list[Path], results: list[Any]) -> list[Path]:
+    """Those of some COCO files that list the images of results; of files with the same images the first.
+
+    Raises:
+        DataError: If the id of an image is that of another image in another file, or some of the images of a
+            file are in another one.
+    """
+    wanted = {
+        entry["image_id"] for entry in results if isinstance(entry, dict) and sound(entry.get("image_id"))
+    }
+    listed: dict[Path, dict[Any, str]] = {}
+    for file in files:
+        entries = (e for e in lists(file)[0] if isinstance(e, dict) and sound(e.get("id")))
+        listed[file] = {entry["id"]: image_name(entry) for entry in entries if entry["id"] in wanted}
+    names: dict[Any, str] = {}
+    chosen: list[Path] = []
+    for file in sorted(files, key=lambda file: -len(listed[file])):
+        again = listed[file].keys() & names.keys()
+        if any(listed[file][key] != names[key] for key in again) or 0 < len(again) < len(listed[file]):
+            raise DataError(
+                f"The ids of images in these results are ids in {chosen[0]} and in {file}, of other images. "
+                "Put the results beside the annotations that they are of, alone."
+            )
+        if len(listed[file]) > len(again):
+            chosen.append(file)
+            names |= listed[file]
+    return chosen or files
+
+
 def images_folder(path: Path, names: list[str], split: str, named: Path | None = None) -> Path:
     """Folder that the file names are relative to: near the file, else the one that the file names.
 
