@@ -44,6 +44,19 @@ class Range:
 
 
 @dataclass(frozen=True)
+class Tunable:
+    """Where `tune` searches a number or a setting of a task; stands in its annotation.
+
+    Attributes:
+        low: Least value that is tried.
+        high: Greatest value that is tried.
+    """
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class Heading:
     """Title of a group of options in `--help`, in the annotation of the first option of the group.
 

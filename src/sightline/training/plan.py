@@ -273,12 +273,13 @@ def _enough(dataset: Dataset, card: TaskCard) -> None:
     Raises:
         DataError: If a part is so.
     """
+    item = input_kind(dataset.input).item
     for name, least in (("train", 2), ("val", 1), ("test", 1)):
-        if len(dataset.indices_of(name)) < least:
+        if (count := len(dataset.indices_of(name))) < least:
             raise DataError(
-                f"{dataset.name}: the {name} part has {len(dataset.indices_of(name))} images, at least "
-                f"{least} "
-                f"are needed. The whole set has {len(dataset)}. Add images, or give a split of your own."
+                f"{dataset.name}: the {name} part has {count} {item}{'' if count == 1 else 's'}, at least "
+                f"{least} are needed. The whole set has {len(dataset)}. Add {item}s, or give a split of your "
+                "own."
             )
     if card.target_type == Unlabeled.kind:
         return

@@ -9,13 +9,16 @@ reported again.
 from __future__ import annotations
 
 import math
+import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sightline import storage
+from sightline.config import Tunable, marks
 from sightline.console import say
 from sightline.core.run import Run
 from sightline.devices import Devices
@@ -25,6 +28,7 @@ from sightline.training.arguments import TrainArguments
 from sightline.training.callbacks.base import Callback
 from sightline.training.plan import Plan, make_plan
 from sightline.training.prepare_data import PreparedData
+from sightline.training.recipe import Recipe
 from sightline.training.runner import fit, run_record
 from sightline.training.state import Training
 
@@ -87,13 +91,20 @@ def check_searchable(first: Plan) -> None:
     """Refuse a search over settings that have no effect.
 
     Raises:
-        UsageError: If the model is not trained by steps.
+        UsageError: If the model is not trained by steps, and its task has no option to search.
     """
-    if not first.trainer.steps:
+    if not first.trainer.steps and not tunable(first):
         raise UsageError(
             f"Model '{first.method.CARD.name}' {first.trainer.verb}: there is no learning rate and no batch "
             "size to search for. Use `sightline train`."
         )
+
+
+def tunable(plan: Plan) -> dict[str, Tunable]:
+    """Options of the task that are searched, with their ranges; without those that the model ignores."""
+    hints = typing.get_type_hints(type(plan.task.options), include_extras=True)
+    spans = {name: mark for name, hint in hints.items() for mark in marks(hint) if isinstance(mark, Tunable)}
+    return {name: span for name, span in spans.items() if name not in plan.method.CARD.ignores}
 
 
 def run_trials(search: Search) -> bool:
@@ -110,7 +121,7 @@ def run_trials(search: Search) -> bool:
     pruner = optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=3)
     sampler = optuna.samplers.TPESampler(seed=search.arguments.seed)
     study = optuna.create_study(direction="maximize", sampler=sampler, pruner=pruner)
-    study.enqueue_trial(_within_ranges(_recommended(search)))
+    study.enqueue_trial(_within_ranges({k: v for k, v in _recommended(search).items() if v is not None}))
     with _state(whole):
         try:
             for number in range(whole.record.trials or 0):
@@ -123,7 +134,7 @@ def run_trials(search: Search) -> bool:
                     row = _trained(trial, drawn, search)
                     search.add(row)
                 score = score_of(row, search)
-                if score is None:
+                if score is None or None in drawn.values():  # defaults of a model are no point of the space
                     study.tell(trial, state=optuna.trial.TrialState.FAIL)
                 else:
                     study.tell(trial, score)
@@ -154,8 +165,8 @@ def _state(whole: Run) -> Iterator[None]:
 
 def _recommended(search: Search) -> dict[str, Any]:
     """Settings of trial 1: the recommended ones."""
-    names = ("lr", "weight_decay", "batch_size", "augment")
-    return {name: getattr(search.first.recipe, name) for name in names if name not in search.fixed}
+    recipe, options = search.first.recipe, search.first.task.options
+    return {name: getattr(recipe if name in Recipe.names() else options, name) for name in _draws(search)}
 
 
 def _within_ranges(recommended: dict[str, Any]) -> dict[str, Any]:
@@ -167,18 +178,31 @@ def _within_ranges(recommended: dict[str, Any]) -> dict[str, Any]:
 
 
 def _space(trial: Any, search: Search) -> dict[str, Any]:
-    """Sample every setting that is searched, around the recommended values."""
+    """Sample every setting that is searched."""
+    return {name: draw(trial) for name, draw in _draws(search).items()}
+
+
+def _draws(search: Search) -> dict[str, Callable[[Any], Any]]:
+    """What samples each setting that is searched: of the recipe, around the recommended values, where
+    training takes steps; and options of the task.
+    """
     recipe = search.first.recipe
     lr, batch = recipe.lr or 1e-3, recipe.batch_size or 32
     batches = sorted({max(8, batch // 2), batch, batch * 2})
     augments = sorted({"light", "standard", "strong", recipe.augment or "standard"})
-    draws: dict[str, Callable[[], Any]] = {
-        "lr": lambda: trial.suggest_float("lr", lr / 10, lr * 10, log=True),
-        "weight_decay": lambda: trial.suggest_float("weight_decay", *DECAY, log=True),
-        "batch_size": lambda: trial.suggest_categorical("batch_size", batches),
-        "augment": lambda: trial.suggest_categorical("augment", augments),
+    learned: dict[str, Callable[[Any], Any]] = {
+        "lr": lambda trial: trial.suggest_float("lr", lr / 10, lr * 10, log=True),
+        "weight_decay": lambda trial: trial.suggest_float("weight_decay", *DECAY, log=True),
+        "batch_size": lambda trial: trial.suggest_categorical("batch_size", batches),
+        "augment": lambda trial: trial.suggest_categorical("augment", augments),
     }
-    return {name: draw() for name, draw in draws.items() if name not in search.fixed}
+    draws = learned if search.first.trainer.steps else {}
+    draws |= {name: partial(_number_within, name, span) for name, span in tunable(search.first).items()}
+    return {name: draw for name, draw in draws.items() if name not in search.fixed}
+
+
+def _number_within(name: str, span: Tunable, trial: Any) -> float:
+    return float(trial.suggest_float(name, span.low, span.high))
 
 
 def _again(trial: Any, drawn: dict[str, Any], search: Search) -> dict[str, Any]:
@@ -209,11 +233,16 @@ def _trained(trial: Any, drawn: dict[str, Any], search: Search) -> dict[str, Any
     arguments, first, number = search.arguments, search.first, trial.number + 1
     folder, report = search.whole.path / f"trial-{number}", _Report(trial)
     row = {"trial": number, **drawn}
-    say(f"Trial {number}: " + ", ".join(f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}"
-                                        for k, v in drawn.items()))  # fmt: skip
+    say(f"Trial {number}: " + ", ".join(f"{k} {in_words(v)}" for k, v in drawn.items()))
     try:
+        recipe = {name: value for name, value in drawn.items() if name in Recipe.names()}
+        options = {k: v for k, v in drawn.items() if k not in recipe and v is not None}
         trial_plan = make_plan(
-            replace(arguments, recipe=replace(arguments.recipe, **drawn)),
+            replace(
+                arguments,
+                recipe=replace(arguments.recipe, **recipe),
+                options={**arguments.options, **options},
+            ),
             search.prepared,
             splits=first.dataset.splits,
         )
@@ -269,6 +298,11 @@ class _Report(Callback):
         """Say it again: this search has not heard it."""
         self.said = state["said"]
         _report(self.trial, self.said)
+
+
+def in_words(value: Any) -> str:
+    """A setting of a trial; None is left to the task or the model."""
+    return "default" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def score_of(row: Mapping[str, Any], search: Search) -> float | None:

@@ -14,6 +14,7 @@ from sightline import storage
 from sightline.console import say
 from sightline.core.report import Table
 from sightline.core.run import Run
+from sightline.data.inputs import input_kind
 from sightline.data.split import SPLITS_FILE, read_splits, splits_from_json, splits_to_json
 from sightline.errors import DataError, TrainingFailed, UsageError
 from sightline.models.weights import load as weight_files
@@ -29,8 +30,10 @@ from sightline.training.search import (
     Search,
     check_searchable,
     import_optuna,
+    in_words,
     run_trials,
     score_of,
+    tunable,
     version,
 )
 
@@ -132,13 +135,14 @@ def _searched(search: Search) -> Searched:
         raise TrainingFailed("Every trial failed; see the messages above.")
     folder, wanted = search.whole.path, search.whole.record.trials
     ranked = sorted(rows, key=lambda row: score_of(row, search) or 0.0, reverse=True)
-    best = {k: v for k, v in ranked[0].items() if k in Recipe.names() and k != "epochs"}
-    command = " ".join(f"--{k.replace('_', '-')} {v:.4g}" if isinstance(v, float)
-                       else f"--{k.replace('_', '-')} {v}" for k, v in best.items())  # fmt: skip
-    n = len(search.first.dataset.indices_of("val"))
+    names = {*Recipe.names(), *tunable(search.first)} - {"epochs"}
+    best = {k: v for k, v in ranked[0].items() if k in names and v is not None}
+    command = " ".join(f"--{k.replace('_', '-')} {in_words(v)}" for k, v in best.items())
+    n, item = len(search.first.dataset.indices_of("val")), input_kind(search.first.dataset.input).item
+    items = item if n == 1 else f"{item}s"
     note = (
-        f"Scores on {n} validation images; the test images stayed closed. Trial 1 is the recommended recipe. "
-        f"The best of many is optimistic: train anew with {command}"
+        f"Scores on {n} validation {items}; the test {item}s stayed closed. Trial 1 is the recommended "
+        f"recipe. The best of many is optimistic: train anew with {command or 'the defaults'}"
     )
     if failed := [str(row["trial"]) for row in search.rows if "failed" in row]:
         note += f". Failed, for the reasons in {folder / FILE}: trial {', '.join(failed)}"
@@ -147,6 +151,7 @@ def _searched(search: Search) -> Searched:
         note += f". Interrupted after {len(search.rows)} of {wanted} trials; the rest: "
         note += f"sightline tune {data} --resume {folder}"
     columns = [c for c in ranked[0] if c not in ("run", "said")]
-    cells = [[f"{r[c]:.4g}" if isinstance(r[c], float) else r[c] for c in columns] for r in ranked]
+    columns = [c for c in columns if any(r[c] is not None for r in ranked)]
+    cells = [[r[c] if isinstance(r[c], int) else in_words(r[c]) for c in columns] for r in ranked]
     return Searched(f"{len(rows)} trials in {folder}", columns, cells, note, best, search.rows, str(folder),
                     130 if interrupted else 0)  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from sightline.config import Range
+from sightline.config import Range, Tunable
 
 
 @dataclass(frozen=True)
@@ -22,10 +22,10 @@ class TrackTaskOptions:
         fill_gaps: Gaps of tracks up to so many frames are filled along straight lines.
     """
 
-    least_score: Annotated[float | None, Range(0, 1)] = None
-    first_score: Annotated[float | None, Range(0, 1)] = None
-    start_score: Annotated[float | None, Range(0, 1)] = None
-    min_iou: Annotated[float | None, Range(0, 1)] = None
-    max_unseen: Annotated[float | None, Range(0)] = None
+    least_score: Annotated[float | None, Range(0, 1), Tunable(0, 0.5)] = None
+    first_score: Annotated[float | None, Range(0, 1), Tunable(0.1, 0.9)] = None
+    start_score: Annotated[float | None, Range(0, 1), Tunable(0.2, 0.95)] = None
+    min_iou: Annotated[float | None, Range(0, 1), Tunable(0.02, 0.5)] = None
+    max_unseen: Annotated[float | None, Range(0), Tunable(1, 90)] = None
     min_hits: Annotated[int | None, Range(1)] = None
     fill_gaps: Annotated[int, Range(0)] = 0
