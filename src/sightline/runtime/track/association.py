@@ -11,13 +11,13 @@ Rows = NDArray[np.int64]
 
 def iou(first: Floats, second: Floats) -> Floats:
     """(N, M) intersection over union of boxes (N, 4) and (M, 4), in [0, 1]; 0 where both are empty."""
-    left, top, right, bottom = (
-        op(first[:, k, None], second[None, :, k])
-        for k, op in enumerate((np.maximum, np.maximum, np.minimum, np.minimum))
-    )
-    shared = np.maximum(right - left, 0) * np.maximum(bottom - top, 0)
-    union = _areas(first)[:, None] + _areas(second)[None] - shared
-    result: Floats = shared / np.maximum(union, 1e-9)
+    width = np.minimum(first[:, 2, None], second[:, 2]) - np.maximum(first[:, 0, None], second[:, 0])
+    rows, columns = np.nonzero(width > 0)  # few pairs, of which alone the heights are needed
+    a, b = first[rows], second[columns]
+    height = np.maximum(np.minimum(a[:, 3], b[:, 3]) - np.maximum(a[:, 1], b[:, 1]), 0)
+    shared = width[rows, columns] * height
+    result: Floats = np.zeros(width.shape)
+    result[rows, columns] = shared / np.maximum(_areas(a) + _areas(b) - shared, 1e-9)
     return result
 
 
