@@ -181,9 +181,10 @@ def _sentence(subject: Subject, view: View, question: Question, decided: Decisio
         return f"not decided by any half of the pixels ({decided.fills} of {len(FILLS)} fills change it)"
     box = extent(decided.pixels, view.affine, view.stored)
     where = "" if box is None else f" (x {box[0]}-{box[2]}, y {box[1]}-{box[3]})"
-    other = first_words(decided.without, subject.names)
-    keep = f"alone they keep {decided.alone:.2f} of it" if not question.about.exclusive else (
-        f"alone they keep {question.words.rpartition(' ')[0]} {decided.alone:.2f}")  # fmt: skip
+    other, keep = "less than half of it is left", f"alone they keep {decided.alone:.2f} of it"
+    if question.about.exclusive:
+        other = first_words(decided.without, subject.names)
+        keep = f"alone they keep {question.words.rpartition(' ')[0]} {decided.alone:.2f}"
     return (
         f"decided by {percent(decided.share)} of the pixels{where}: without them {other} "
         f"({decided.fills} of {len(FILLS)} fills), {keep}"
