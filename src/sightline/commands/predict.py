@@ -15,6 +15,7 @@ from sightline.declaration import command
 if TYPE_CHECKING:
     from sightline.inference.sources import Sources
     from sightline.inference.summary import Predicted
+    from sightline.inference.windows import WindowOptions
 
 
 @command
@@ -35,6 +36,8 @@ def predict(
     line: Sequence[str] = (),
     zone: Sequence[str] = (),
     fill: Annotated[int, Range(0)] = 0,
+    window: Annotated[str | None, Heading("Long films")] = None,
+    stride: str | None = None,
     allow_http: Annotated[bool, Heading("Special sources and machines")] = False,
     prompt: str | None = None,
     boxes: Path | None = None,
@@ -65,6 +68,9 @@ def predict(
         line: Count the tracked objects that cross the line x1,y1,x2,y2 in pixels; repeat for several.
         zone: Count the tracked objects in the polygon x1,y1,x2,y2,x3,y3,... in pixels; repeat for several.
         fill: Fill gaps of tracks up to so many frames along straight lines, in a .txt of tracks.
+        window: Length of the clips that a film is cut into, such as 2s, for models of clips: the result says
+            what happens when. By default a film is one clip.
+        stride: Time from the start of a window to that of the next, such as 1s; by default the length.
         allow_http: Allow http addresses, as video streams. Images are never downloaded.
         prompt: Prompt for segmentation if `run` is sam:FOLDER (such as "box 10,20,110,220; point 40,50"); the
             box of the object in the first frame for track:mosse.
@@ -81,28 +87,26 @@ def predict(
     from sightline.inference.summary import Predicted
 
     if ray is not None:
-        idle = {"--allow-http": allow_http, "--prompt": prompt, "--crops": crops, "--track": track}
-        _require_none({**idle, "--boxes": boxes})
-        return _on_ray(run, source, ray, out=out, to=to, batch_size=batch_size, device=device, top=top,
+        idle = {"--allow-http": allow_http, "--prompt": prompt, "--crops": crops, "--track": track,
+                "--boxes": boxes, "--window": window, "--stride": stride}  # fmt: skip
+        return _on_ray(run, source, ray, idle, out=out, to=to, batch_size=batch_size, device=device, top=top,
                        min_score=min_score, classes=classes)  # fmt: skip
-    options = tracking.TrackOptions(track, tracker, line, zone, fill)
+    options, windows = tracking.TrackOptions(track, tracker, line, zone, fill), _windows(window, stride)
     predictor = promptable.predictor(run, prompt, device, boxes)
-    settings = predictor.settings
-    kind, names = presenters.kind_of(predictor.task.card.prediction_type), settings.get("classes", [])
-    summary = Predicted(out=out, without=0 if kind.objects else None)
+    settings, names = predictor.settings, predictor.settings.get("classes", [])
+    kind = presenters.kind_of(predictor.task.card.prediction_type)
     form = writers.form_of(out, to, kind)
     chosen = filters.filter_from_options(kind, names, classes, min_score)
     least = filters.least_of(settings, min_score)
     tracked = options.tracking(kind, predictor.task, least, min_score or 0.0, chosen)
-    sources = Sources.for_model(source, settings, allow_http)
-    summary.left_out, summary.hidden = dict(sources.left_out), len(sources.hidden)
+    sources = Sources.for_model(source, settings, allow_http, windows)
+    summary = Predicted.of(sources, out, 0 if kind.objects else None)
     wish = filters.OutputFilter(kind, names, top, 0.0 if tracked else least, chosen, sources.films)
     measured = replace(wish, least=0.0) if writers.unfiltered(form) and min_score is None else None
     ids = settings.get("class_ids") or list(range(len(names)))
     context = writers.WriterContext(out or Path(), kind, names, ids, sources, str(run), options, tracked)
-    writer, answers = writers.open_writer(form, context), predictor.answers(sources, batch_size)
-    if tracked is not None:
-        answers, summary.counts = tracked.follow(sources, answers), tracked.counts
+    answers, summary.counts = tracking.followed(tracked, sources, predictor.answers(sources, batch_size))
+    writer = writers.open_writer(form, context, summary.time_line)
     cutter = cutting.cut_out(crops, kind, sources, names)
     with output_paths.add_file_name(out or crops), cutter as cut, writer as write, _stopped(summary, sources):
         for answer in progress(answers, "predicting"):
@@ -126,17 +130,20 @@ def _stopped(summary: Predicted, sources: Sources) -> Iterator[None]:
         say(f"Stopped after {summary.total} frames.")
 
 
-def _require_none(options: Mapping[str, Any]) -> None:
-    """Refuse options that a cluster does not take."""
+def _windows(window: str | None, stride: str | None) -> WindowOptions | None:
+    from sightline.inference.windows import WindowOptions
+    from sightline.training.recipe import seconds
+
+    return WindowOptions.of(seconds(window), seconds(stride))
+
+
+def _on_ray(run: Path, source: Sequence[str], ray: str, idle: Mapping[str, Any], **options: Any) -> Predicted:
+    """Predict on a cluster, which does not take the options of `idle`."""
+    from sightline.cluster.start import import_ray
     from sightline.errors import UsageError
 
-    if clash := [option for option, given in options.items() if given]:
+    if clash := [option for option, given in idle.items() if given]:
         raise UsageError(f"--ray cannot be given with {clash[0]}: leave one out.")
-
-
-def _on_ray(run: Path, source: Sequence[str], ray: str, **options: Any) -> Predicted:
-    from sightline.cluster.start import import_ray
-
     import_ray(ray)  # else what follows could not be imported
     from sightline.cluster.predict import predict as predict_on_cluster
 

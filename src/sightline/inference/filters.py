@@ -77,6 +77,8 @@ def apply_filter(task: Task, answer: Answer, wish: OutputFilter) -> Answer:
     if not outcome.error:
         row = {**row, **details(prediction, wish.names)}
     where: Row = {"path": outcome.id}
+    if answer.input.part is not None:
+        where["start"], where["end"] = answer.input.part
     if wish.seconds and answer.input.seconds is not None:
         where["seconds"] = round(answer.input.seconds, 6)
     elif wish.seconds and not outcome.error:

@@ -37,6 +37,7 @@ class Input:
         film: The video that it is a frame of, or None.
         seconds: When the frame is shown, or None.
         error: Why there is no image, or "".
+        part: First and last second of the window of a film that it is, or None.
     """
 
     id: str
@@ -45,6 +46,7 @@ class Input:
     film: Video | None = None
     seconds: float | None = None
     error: str = ""
+    part: tuple[float, float] | None = None
 
     def seen(self, settings: dict[str, Any]) -> tuple[Iterator[np.ndarray], tuple[int, ...]]:
         """What a model sees of it, whole or tile by tile, and height and width of the stored image; of

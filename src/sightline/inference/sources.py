@@ -25,6 +25,7 @@ from sightline.data.io.walk import describe_skipped, files_below, globbed, home
 from sightline.errors import DataError, MissingExtra, UnreadableImage, UsageError
 from sightline.inference.arrays import Held, images_of
 from sightline.inference.input_item import Answer, Input
+from sightline.inference.windows import WindowOptions
 
 __all__ = ["Answer", "Input", "Sources"]
 QUEUE_BYTES = 2**27
@@ -46,11 +47,14 @@ class Sources:
             or several.
         stream: Whether an http address is a video stream.
         span: Values of grey images of more than 8 bits that become 0 and 255.
+        spec: What the model takes, where that is not images of 8 bits.
+        windows: How films are cut into clips; None: each is one.
 
     Attributes:
         left_out: Files in folders that are left out for their ending, counted by it.
         hidden: Files and folders that are left out as hidden or foreign; see `data._walk.foreign`.
         root: The folder that all files lie in, or None.
+        windows: How films are cut into clips, or None.
         cuts: Images that were read so far and hold values beyond the span.
 
     Raises:
@@ -59,9 +63,15 @@ class Sources:
     """
 
     def __init__(
-        self, source: Any, stream: bool = False, span: Span | None = None, spec: InputSpec | None = None
+        self,
+        source: Any,
+        stream: bool = False,
+        span: Span | None = None,
+        spec: InputSpec | None = None,
+        windows: WindowOptions | None = None,
     ) -> None:
         self._stream, self._span, self.cuts, self._spec = stream, span, Cuts(), spec
+        self.windows = windows
         self.left_out: Counter[str] = Counter()
         self.hidden: list[Path] = []
         self.root: Path | None = None
@@ -79,20 +89,36 @@ class Sources:
         self._say_left_out()
 
     @classmethod
-    def for_model(cls, source: Any, settings: Mapping[str, Any], stream: bool = False) -> Sources:
+    def for_model(
+        cls,
+        source: Any,
+        settings: Mapping[str, Any],
+        stream: bool = False,
+        windows: WindowOptions | None = None,
+    ) -> Sources:
         """What a model of these settings is to predict, read as its kind of input; one that says no size (a
-        promptable one) takes images."""
+        promptable one) takes images.
+
+        Raises:
+            UsageError: See the class; also if windows are asked for, and the model takes no clips.
+        """
         spec = InputSpec.of(settings) if "size" in settings else None
-        return cls(source, stream, settings.get("pixel_range"), spec)
+        if windows is not None and (spec is None or spec.frames is None):
+            what = (
+                "images, and each frame of a film is one" if spec is None else f"items of kind '{spec.kind}'"
+            )
+            raise UsageError(f"--window cuts films into clips; this model takes {what}. Leave it out.")
+        return cls(source, stream, settings.get("pixel_range"), spec, windows)
 
     @classmethod
     def of(cls, files: Iterable[Path], spec: InputSpec | None = None) -> Sources:
         """These files, found before; one that is not there any more is an input without an image."""
         sources = cls.__new__(cls)
         sources._stream, sources._span, sources.cuts, sources._spec = False, None, Cuts(), spec
+        sources.windows = None
         sources.left_out, sources.hidden = Counter(), []
         sources.root, sources._folders = None, set()
-        sources._items = [_Film(file) if _is_film(file) else file for file in files]
+        sources._items = [_Film(file) if is_film(file) else file for file in files]
         return sources
 
     @property
@@ -102,8 +128,8 @@ class Sources:
 
     @property
     def films(self) -> bool:
-        """Whether any source has frames."""
-        return any(isinstance(item, _Film) for item in self._items)
+        """Whether any source has frames that are predicted one by one."""
+        return not self._of_kind and any(isinstance(item, _Film) for item in self._items)
 
     @property
     def files(self) -> list[Path]:
@@ -119,6 +145,8 @@ class Sources:
     @property
     def sequences(self) -> int:
         """Videos, TIFFs of several pages and folders of images, which may each be a sequence of frames."""
+        if self.windows is not None:
+            return len(self._items)
         images = [item for item in self._items if not isinstance(item, _Film)]
         places = {_sequence_of(item) if isinstance(item, Path) else item.name for item in images}
         return len(places) + len(self._items) - len(images)
@@ -137,9 +165,9 @@ class Sources:
     def __iter__(self) -> Iterator[Input]:
         for number, item in enumerate(self._items):
             if self._of_kind:
-                yield self._item(number, item)
+                yield from self._clips(self._item(number, item))
             elif isinstance(item, _Film):
-                yield from self._frames(item.source)
+                yield from self.frames(item.source)
             elif isinstance(item, Path):
                 yield from self._pages(item)
             else:
@@ -149,6 +177,12 @@ class Sources:
     def _of_kind(self) -> bool:
         """Whether items are read by their kind of input, each file whole, and not as images of 8 bits."""
         return self._spec is not None and not self._spec.is_plain
+
+    def _clips(self, whole: Input) -> Iterator[Input]:
+        """An item, or its windows."""
+        if self.windows is None or self._spec is None:
+            return iter([whole])
+        return self.windows.cut(whole, self._spec.frames or 1)
 
     def _item(self, number: int, item: Held | Path | _Film) -> Input:
         """One file, or one array, of the model's kind of input."""
@@ -228,7 +262,7 @@ class Sources:
             mark = f"#{page:06d}" if len(pages) > 1 else ""
             yield Input(f"{file}{mark}", f"{name}{mark}", Pages([(file, page)], self._watched()))
 
-    def _frames(self, source: Path | str) -> Iterator[Input]:
+    def frames(self, source: Path | str) -> Iterator[Input]:
         """The frames of a video, and at last an input without an image if it is damaged."""
         name = self.name(source) if isinstance(source, Path) else ""
         number, film = 0, None
@@ -274,7 +308,7 @@ class Sources:
 
     def _named(self, files: list[Path]) -> list[Path | _Film]:
         self._folders.update(_plain(file).parent for file in files)
-        paths: list[Path | _Film] = [_Film(file) if _is_film(file) else file for file in files]
+        paths: list[Path | _Film] = [_Film(file) if is_film(file) else file for file in files]
         if any(isinstance(path, _Film) for path in paths):
             video.library()
         return paths
@@ -361,7 +395,7 @@ def _has_video() -> bool:
     return True
 
 
-def _is_film(path: Path) -> bool:
+def is_film(path: Path) -> bool:
     """Whether a named file is a video: by its extension, else by its content."""
     ending = path.suffix.lower()
     if ending in ALL_EXTENSIONS or ending in video.EXTENSIONS:

@@ -9,6 +9,7 @@ from typing import Any
 from sightline.console import say
 from sightline.core.predictor import Outcome
 from sightline.core.report import Figure, Table
+from sightline.inference.sources import Sources
 from sightline.runtime.rows import Row
 
 MAX_SHOWN = 20
@@ -29,6 +30,7 @@ class Predicted:
         hidden: Files and folders that were left out as hidden, or left behind by a system or program.
         without: Images in which no object was found; None where objects are not looked for.
         counts: What crossed the lines and was in the zones of each film.
+        time_line: What happens when, in films that are seen in windows.
     """
 
     total: int = 0
@@ -40,6 +42,12 @@ class Predicted:
     hidden: int = 0
     without: int | None = None
     counts: list[Row] = field(default_factory=list)
+    time_line: list[Row] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, sources: Sources, out: Path | None, without: int | None) -> Predicted:
+        """The summary before anything is predicted."""
+        return cls(out=out, left_out=dict(sources.left_out), hidden=len(sources.hidden), without=without)
 
     @property
     def exit_code(self) -> int:
@@ -79,6 +87,8 @@ class Predicted:
         }
         if self.counts:
             document["counts"] = self.counts
+        if self.time_line:
+            document["time_line"] = self.time_line
         return document if self.without is None else {**document, "without_objects": self.without}
 
     def figures(self) -> list[Figure]:
@@ -91,6 +101,12 @@ class Predicted:
             note += f"; nothing was found in {self.without} of them" if self.without else ""
             rows = [[row.get(c, "") for c in columns] for row in self.shown]
             items.append(Table("Predictions", columns, rows, note))
+        if self.time_line:
+            first = self.time_line[:MAX_SHOWN]
+            more = len(self.time_line) - len(first)
+            note = f"{more} more; --json has all" if more else ""
+            lines = [list(row.values()) for row in first]
+            items.append(Table("Time line", list(first[0]), lines, note))
         for what in ("line", "zone"):
             counts = [row for row in self.counts if row["where"].startswith(what)]
             if counts:

@@ -133,6 +133,13 @@ class FilmTracking:
         self.counts += rows
 
 
+def followed(
+    tracked: FilmTracking | None, sources: Sources, answers: Iterator[Answer]
+) -> tuple[Iterator[Answer], list[Row]]:
+    """The answers with identities, and the list that counts are added to; unchanged if nothing is tracked."""
+    return (answers, []) if tracked is None else (tracked.follow(sources, answers), tracked.counts)
+
+
 @dataclass(frozen=True)
 class TrackOptions:
     """Options of tracking; see `sightline predict`.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from sightline.core.dataset import Dataset
 from sightline.core.metric import Metric
 from sightline.core.sample import Batch
 from sightline.core.targets.label import ClassLabels
+from sightline.data.io.films import film_frames, film_index
 from sightline.data.loading.loader import Loader
 from sightline.data.transforms.time_crop import time_crop
 from sightline.errors import UnknownName, UsageError
@@ -27,6 +30,7 @@ from sightline.tasks import TASKS, task_type
 from sightline.tasks.action.baselines import motion_energy, time_profile
 from sightline.testing import toy_plan
 from sightline.training.runner import build_model
+from tests.fixtures.clips import write_gif
 
 
 def growing(n: int, seed: int, side: int = 16) -> tuple[np.ndarray, np.ndarray]:
@@ -219,3 +223,50 @@ def test_real_films_in_a_table_are_trained_on(data_folder: Callable[[str], Path]
     figures = [{Path(item).name[:6] for item in parts[name]} for name in ("train", "test")]
     assert figures[1]
     assert not figures[0] & figures[1]
+
+
+def test_a_long_film_becomes_a_time_line(run: Path, data: Path, tmp_path: Path) -> None:
+    clips = [np.load(sorted((data / name).iterdir())[1]) for name in ("grow", "shrink", "shrink", "grow")]
+    film = write_gif(tmp_path / "long.gif", np.concatenate(clips))
+    summary = sl.predict(run, [str(film)], window="0.4s", out=tmp_path / "it.csv", device="cpu")
+    lines = [[row[k] for k in ("start", "end", "label")] for row in summary.time_line]
+    assert lines == [[0, 0.4, "grow"], [0.4, 1.2, "shrink"], [1.2, 1.6, "grow"]]
+    with (tmp_path / "it.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(float(r["start"]), float(r["end"])) for r in rows] == [
+        (0, 0.4),
+        (0.4, 0.8),
+        (0.8, 1.2),
+        (1.2, 1.6),
+    ]
+    mean = (float(rows[1]["confidence"]) + float(rows[2]["confidence"])) / 2
+    assert summary.time_line[1]["confidence"] == pytest.approx(mean, abs=1e-5)
+    assert sl.predict(run, [str(film)], out=tmp_path / "one.csv", device="cpu").total == 1
+
+
+def test_overlapping_windows_share_their_moments_and_the_film_is_annotated(
+    run: Path, data: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("av")
+    clips = [np.load(sorted((data / name).iterdir())[2]) for name in ("grow", "shrink")]
+    film = write_gif(tmp_path / "long.gif", np.concatenate(clips).repeat(8, 1).repeat(8, 2))
+    summary = sl.predict(run, [str(film)], window="0.4", stride="0.1s", out=tmp_path / "x.mp4", device="cpu")
+    assert [row["start"] for row in summary.rows] == [0, 0.1, 0.2, 0.3, 0.4]
+    times = [(row["start"], row["end"]) for row in summary.time_line]
+    assert (times[0][0], times[-1][1]) == (0, 0.8)
+    assert all(a[1] == b[0] for a, b in pairwise(times))
+    assert film_index(tmp_path / "x.mp4").seconds == pytest.approx(np.arange(8) / 10, abs=1e-3)
+    frames = film_frames(tmp_path / "x.mp4", [0, 7])
+    assert frames[0].shape[0] > frames[0].shape[1] == 128, "the label stands below the frame"
+
+
+def test_windows_of_images_and_a_stride_without_windows_are_refused(
+    run: Path, data: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match="give --window too"):
+        sl.predict(run, [str(data / "grow")], stride="1s")
+    images = sl.train("digits", epochs=1, model="perceptron", out=tmp_path / "digits", device="cpu")
+    with pytest.raises(
+        UsageError, match="--window cuts films into clips; this model takes items of kind 'image'"
+    ):
+        sl.predict(images.path, [str(data)], window="2s")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -28,15 +28,13 @@ def animation_seconds(source: Source) -> np.ndarray:
     return np.concatenate([[0.0], np.cumsum(lengths)[:-1]])
 
 
-def animation_frames(source: Source, numbers: Sequence[int]) -> dict[int, np.ndarray]:
-    """Some frames of an animation by number, each (H, W, 3 or 1) uint8.
+def each_animation_frame(source: Source, numbers: Iterable[int]) -> Iterator[tuple[int, np.ndarray]]:
+    """Some frames of an animation, each with its number, in rising order; (H, W, 3 or 1) uint8.
 
     Raises:
         UnreadableImage: If the file cannot be decoded.
     """
-    frames = {}
     with opened(source) as (image, _, _):
         for number in sorted(numbers):
             image.seek(number)
-            frames[number] = of_pillow(image)
-    return frames
+            yield number, of_pillow(image)

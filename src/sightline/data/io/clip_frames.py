@@ -7,16 +7,16 @@ Only the frames that are asked for are decoded, so that an hour of film costs no
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from ...errors import UnreadableImage
-from .animations import animation_frames, animation_seconds
+from .animations import animation_seconds, each_animation_frame
 from .file_types import ALL_EXTENSIONS, ARRAY_EXTENSIONS, EXTENSIONS, Source, name_of, what_is
-from .films import film_frames, film_index
+from .films import each_film_frame, film_index
 from .images import decode, max_pixels
 from .numpy_files import array_facts, is_array_file, read_array_stack
 from .pages import frame_pages
@@ -100,9 +100,16 @@ def decoded_frames(source: Source, wanted: np.ndarray, strict: bool) -> tuple[np
     Raises:
         UnreadableImage: If none can be decoded, or too few and `strict`, or they differ in size.
     """
-    frames = clip_frames(source, sorted({int(n) for n in wanted}))
-    good = np.array(sorted(frames), dtype=np.int64)
-    lost = 1 - len(good) / len({*wanted.tolist()})
+    return nearest_good(source, clip_frames(source, sorted({int(n) for n in wanted})), wanted, strict)
+
+
+def nearest_good(
+    source: Source, frames: Mapping[int, np.ndarray], wanted: np.ndarray, strict: bool
+) -> tuple[np.ndarray, float]:
+    """`decoded_frames` of frames that have been decoded, by number; there may be others among them."""
+    asked = {int(n) for n in wanted}
+    good = np.array(sorted(asked & frames.keys()), dtype=np.int64)
+    lost = 1 - len(good) / len(asked)
     if not len(good) or (strict and lost > MAX_LOST):
         what = f"is damaged: {lost:.0%} of its frames cannot be decoded"
         raise UnreadableImage(name_of(source), "unreadable", what)
@@ -121,16 +128,26 @@ def clip_frames(source: Source, numbers: Sequence[int]) -> dict[int, np.ndarray]
     Raises:
         UnreadableImage: If it cannot be read.
     """
+    return dict(each_clip_frame(source, numbers))
+
+
+def each_clip_frame(source: Source, numbers: Iterable[int]) -> Iterator[tuple[int, np.ndarray]]:
+    """The same frames one after the other, each with its number, in rising order: each is decoded when it is
+    asked for (an array is in memory as a whole)."""
+    numbers = sorted(set(numbers))
     if isinstance(source, Path) and source.is_dir():
-        return _good(frame_files(source), numbers)
+        yield from _good(frame_files(source), numbers)
+        return
     ending = _ending(source)
     if ending in ARRAY_EXTENSIONS:
         stack = read_array_stack(source, max_pixels())
-        return {n: stack[n] for n in numbers}
-    if ending in EXTENSIONS["tiff"]:
+        yield from ((n, stack[n]) for n in numbers)
+    elif ending in EXTENSIONS["tiff"]:
         pages = frame_pages(source)
-        return {n: decode(source, page=pages[n]) for n in numbers}
-    return animation_frames(source, numbers) if ending in ALL_EXTENSIONS else film_frames(source, numbers)
+        yield from ((n, decode(source, page=pages[n])) for n in numbers)
+    else:
+        each = each_animation_frame if ending in ALL_EXTENSIONS else each_film_frame
+        yield from each(source, numbers)
 
 
 def frame_files(folder: Path) -> list[Path]:
@@ -194,15 +211,13 @@ def _ending(source: Source) -> str:
     return EXTENSIONS[kind][0] if kind else ""
 
 
-def _good(files: Sequence[Path], numbers: Sequence[int]) -> dict[int, np.ndarray]:
+def _good(files: Sequence[Path], numbers: Iterable[int]) -> Iterator[tuple[int, np.ndarray]]:
     """The frames of a folder that can be decoded."""
-    frames = {}
     for n in numbers:
         try:
-            frames[n] = decode(files[n])
+            yield n, decode(files[n])
         except UnreadableImage:
             continue
-    return frames
 
 
 def _alike(source: Source, frames: list[np.ndarray]) -> list[np.ndarray]:

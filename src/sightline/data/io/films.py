@@ -6,7 +6,7 @@ times also where the header is wrong and the rate varies.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -66,14 +66,19 @@ def film_frames(source: Source, numbers: Sequence[int]) -> dict[int, np.ndarray]
     Raises:
         UnreadableImage: If it is no film, or has no frame.
     """
+    return dict(each_film_frame(source, numbers))
+
+
+def each_film_frame(source: Source, numbers: Iterable[int]) -> Iterator[tuple[int, np.ndarray]]:
+    """The same frames one after the other, each with its number; none but the last is in memory."""
     index, wanted = film_index(source), set(numbers)
     with _opened(source) as (container, stream):
         if index.keys is None:
             decoded = enumerate(_decoded(container, stream))
-            counted = ((n, frame) for n, frame in decoded if n in wanted and not frame.is_corrupt)
-            return {n: _pixels(frame) for n, frame in counted}
+            yield from ((n, _pixels(f)) for n, f in decoded if n in wanted and not f.is_corrupt)
+            return
         targets = {int(index.pts[number]): number for number in wanted}
-        return dict(_sought(container, stream, index.keys, targets))
+        yield from _sought(container, stream, index.keys, targets)
 
 
 def _sought(
@@ -107,14 +112,15 @@ def _read_index(source: Source) -> FilmIndex:
     with _opened(source) as (container, stream):
         base = float(stream.time_base or 0)
         rate = float(stream.average_rate or stream.guessed_rate or GUESSED_RATE)
-        packets = [p for p in _packets(container, stream) if p.size and not p.is_discard]
-        if not packets:
+        # The packets themselves are not kept: they are the whole film, compressed.
+        marks = [(p.pts, p.is_keyframe) for p in _packets(container, stream) if p.size and not p.is_discard]
+        if not marks:
             raise UnreadableImage(name_of(source), "unreadable", "has no frame")
-        if any(packet.pts is None for packet in packets) or not base:
-            numbers = np.arange(len(packets))
+        if any(pts is None for pts, _ in marks) or not base:
+            numbers = np.arange(len(marks))
             return FilmIndex(numbers, None, numbers / rate)
-        pts = np.unique(np.array([packet.pts for packet in packets], dtype=np.int64))
-        keys = np.unique(np.array([p.pts for p in packets if p.is_keyframe], dtype=np.int64))
+        pts = np.unique(np.array([pts for pts, _ in marks], dtype=np.int64))
+        keys = np.unique(np.array([pts for pts, is_key in marks if is_key], dtype=np.int64))
         return FilmIndex(pts, keys, (pts - pts[0]) * base)
 
 

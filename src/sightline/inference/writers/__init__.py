@@ -11,8 +11,10 @@ from sightline.data.convert import written_formats
 from sightline.errors import UsageError
 from sightline.inference.presenters import Kind
 from sightline.inference.sources import Answer
+from sightline.inference.time_line import time_lines
 from sightline.inference.writers.context import Writer, WriterContext
 from sightline.inference.writers.dataset import DatasetWriter
+from sightline.runtime.rows import Row
 
 __all__ = ["WriterContext", "form_of", "forms", "open_writer", "unfiltered"]
 
@@ -25,8 +27,26 @@ def forms() -> dict[str, type[Writer]]:
 
 
 @contextmanager
-def open_writer(form: str | None, context: WriterContext) -> Iterator[Callable[[Answer], None]]:
-    """Open the writer of an output format, or of a data set format with this name; None writes nothing."""
+def open_writer(
+    form: str | None, context: WriterContext, time_line: list[Row]
+) -> Iterator[Callable[[Answer], None]]:
+    """Open the writer of an output format, or of a data set format with this name; None writes nothing.
+
+    Args:
+        form: The format.
+        context: What is written.
+        time_line: Takes the rows of `time_lines`, where films are seen in windows.
+    """
+    windows, names = context.sources.windows, context.names
+    with (
+        _opened(form, context) as write,
+        time_lines(windows, names, write, _draws(form), time_line) as take,
+    ):
+        yield take
+
+
+@contextmanager
+def _opened(form: str | None, context: WriterContext) -> Iterator[Callable[[Answer], None]]:
     if form is None:
         yield lambda answer: None
         return
@@ -44,6 +64,12 @@ def unfiltered(form: str | None) -> bool:
     """Whether weak objects are written by default, because metrics need them."""
     listed = None if form is None else forms().get(form)
     return listed is not None and listed.unfiltered
+
+
+def _draws(form: str | None) -> bool:
+    """Whether what is written are frames that are drawn on."""
+    listed = None if form is None else forms().get(form)
+    return listed is not None and listed.draws
 
 
 def form_of(out: Path | None, to: str | None, kind: Kind) -> str | None:

@@ -15,7 +15,7 @@ from sightline.inference.writers.context import Writer, WriterContext, drawn_on
 class AnnotatedWriter(Writer):
     """Annotated images, and an annotated .mp4 for each video, in the folder structure of the sources."""
 
-    name, ending = "images", ""
+    name, ending, draws = "images", "", True
 
     def __init__(self, context: WriterContext) -> None:
         super().__init__(context)

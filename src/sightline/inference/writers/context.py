@@ -61,12 +61,14 @@ class Writer(ABC):
         ending: Of `--out`, where that names the form too; "" for a folder.
         holds: Only predictions of objects, or of class maps; "" for any.
         unfiltered: Whether weak objects are written too, unless it is asked otherwise: to measure with.
+        draws: Whether it draws frames, and is given those of a film that was predicted in windows.
     """
 
     name: ClassVar[str] = ""
     ending: ClassVar[str | None] = None
     holds: ClassVar[Literal["", "objects", "maps"]] = ""
     unfiltered: ClassVar[bool] = False
+    draws: ClassVar[bool] = False
 
     def __init__(self, context: WriterContext) -> None:
         self.context = context

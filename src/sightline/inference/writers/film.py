@@ -13,7 +13,7 @@ from sightline.inference.writers.context import Writer, WriterContext, drawn_on
 class FilmWriter(Writer):
     """An .mp4 of one video, or of the images of one folder as its frames."""
 
-    name, ending = "film", ".mp4"
+    name, ending, draws = "film", ".mp4", True
 
     def __init__(self, context: WriterContext) -> None:
         super().__init__(context)
@@ -32,7 +32,7 @@ class FilmWriter(Writer):
             return
         if self._writer is None:
             self._writer = VideoWriter(self.context.out, RATE if item.film is None else item.film.facts.fps)
-        seconds = self._writer.frames / RATE if item.film is None else item.seconds or 0.0
+        seconds = self._writer.frames / RATE if item.seconds is None else item.seconds
         self._writer.add(drawn_on(self.context, answer), seconds)
 
     def close(self) -> None:
