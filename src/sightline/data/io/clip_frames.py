@@ -107,9 +107,9 @@ def nearest_good(
     source: Source, frames: Mapping[int, np.ndarray], wanted: np.ndarray, strict: bool
 ) -> tuple[np.ndarray, float]:
     """`decoded_frames` of frames that have been decoded, by number; there may be others among them."""
-    asked = {int(n) for n in wanted}
-    good = np.array(sorted(asked & frames.keys()), dtype=np.int64)
-    lost = 1 - len(good) / len(asked)
+    numbers = {int(n) for n in wanted}
+    good = np.array(sorted(numbers & frames.keys()), dtype=np.int64)
+    lost = 1 - len(good) / len(numbers)
     if not len(good) or (strict and lost > MAX_LOST):
         what = f"is damaged: {lost:.0%} of its frames cannot be decoded"
         raise UnreadableImage(name_of(source), "unreadable", what)
