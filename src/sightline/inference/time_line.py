@@ -48,11 +48,11 @@ def moments(answers: Sequence[Answer]) -> list[Stretch]:
     Args:
         answers: Of the windows of one film, in order.
     """
-    told = [answer for answer in answers if not answer.outcome.error]
-    if not told:
+    readable = [answer for answer in answers if not answer.outcome.error]
+    if not readable:
         return []
-    spans = np.array([answer.input.part for answer in told])
-    scores = np.concatenate([np.asarray(answer.outcome.prediction.scores) for answer in told])
+    spans = np.array([answer.input.part for answer in readable])
+    scores = np.concatenate([np.asarray(answer.outcome.prediction.scores) for answer in readable])
     edges = np.unique(spans)
     first = np.searchsorted(spans[:, 1], edges[:-1], side="right")
     last = np.searchsorted(spans[:, 0], edges[:-1], side="right")
