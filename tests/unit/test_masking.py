@@ -151,7 +151,7 @@ class Times(nn.Module):
 def overfitted() -> nn.Module:
     """Trained with one step of the sign of the gradient until that step, and no other, is withstood."""
     torch.manual_seed(1)
-    return train(convolutional(width=16), "fgsm", 30, eps=0.35, lr=3e-3)
+    return train(convolutional(width=16), "fgsm", 15, eps=0.35, lr=3e-3)
 
 
 def in_training(model: nn.Module) -> nn.Module:
@@ -204,7 +204,7 @@ def examine(victim: Victim, served: Callable[[Tensor], Tensor], ball: Ball) -> t
     for name, steps in (("fgsm", 1), ("pgd", 20), ("apgd", 10)):
         alive[name] = survive(ATTACKS.load(name).run(victim, clean, labels, ball, steps, rng))
     alive["white"] = alive["fgsm"] & alive["pgd"] & alive["apgd"]
-    black = ATTACKS.load("square").run(victim, clean, labels, ball, 150, rng)
+    black = ATTACKS.load("square").run(victim, clean, labels, ball, 100, rng)
     alive["square"] = survive(black, alive["white"])
     left |= {name: int(value.sum()) for name, value in alive.items()}
     found = signs(victim, served, images, labels, ball, left, rng)

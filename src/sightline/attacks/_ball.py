@@ -53,10 +53,12 @@ class Ball:
     def sample(self, clean: Tensor, rng: torch.Generator) -> Tensor:
         """Images drawn evenly from the ball around (B, ...) images, cut to [0, 1]."""
         if self.norm == "linf":
-            noise = torch.rand(clean.shape, generator=rng).to(clean) * 2 - 1
+            noise = torch.rand(clean.shape, generator=rng, device=rng.device).to(clean) * 2 - 1
             return self.project(clean + self.eps * noise, clean)
-        noise = torch.randn(clean.shape, generator=rng).to(clean)
-        radius = torch.rand(len(clean), generator=rng).to(clean) ** (1 / max(1, clean[0].numel()))
+        noise = torch.randn(clean.shape, generator=rng, device=rng.device).to(clean)
+        radius = torch.rand(len(clean), generator=rng, device=rng.device).to(clean) ** (
+            1 / max(1, clean[0].numel())
+        )
         length = self.eps * radius.reshape(-1, *[1] * (clean.ndim - 1))
         return self.project(clean + length * noise / _norm(noise).clamp(min=1e-12), clean)
 

@@ -27,6 +27,7 @@ class Recipe:
         size: Input side in pixels.
         augment: Strength of data augmentation.
         patience: Stop when validation has not improved for this many epochs; 0 is never.
+        robust: Train against attacks of this ball, such as linf:8/255 or l2:0.5, in images from 0 to 1.
         monitor: Validation criterion for the best weights; the other breaks ties.
         optimizer: sgd, adam, adamw, adadelta, or any other class of torch.optim.
         schedule: Learning-rate schedule.
@@ -63,6 +64,7 @@ class Recipe:
     size: Annotated[int | None, Range(1)] = None
     augment: Literal["none", "light", "standard", "strong"] | None = None
     patience: Annotated[int | None, Range()] = None
+    robust: str | None = None
     monitor: Literal["loss", "score"] | None = None
     optimizer: Annotated[str | None, Heading("Optimizer")] = None
     schedule: Literal["constant", "step", "cosine", "onecycle", "plateau"] | None = None

@@ -18,6 +18,7 @@ import numpy as np
 import psutil
 import torch
 
+from sightline.attacks._ball import read_ball
 from sightline.console import say
 from sightline.core.dataset import SPLITS, Dataset
 from sightline.core.inputs import InputSpec
@@ -37,7 +38,7 @@ from sightline.inference.predict_batches import Predicted, predict
 from sightline.models.surgery import layer_widths
 from sightline.models.weights import embedded, load
 from sightline.ops.resize_shape import fixed
-from sightline.training import auto_batch_size, pruned_run, teacher_run
+from sightline.training import auto_batch_size, pruned_run, robust, teacher_run
 from sightline.training.callbacks.base import Callback
 from sightline.training.callbacks.early_stop import EarlyStop
 from sightline.training.callbacks.energy import Energy
@@ -46,7 +47,8 @@ from sightline.training.initial_weights import tuned_side, unsuited
 from sightline.training.plan import Plan
 from sightline.training.probe import fit_probe
 from sightline.training.recipe import size_in_bytes
-from sightline.training.trainer import Job
+from sightline.training.state import Attack
+from sightline.training.trainer import Job, Validate
 from sightline.training.trainers import TRAINERS
 
 _LOCK = threading.RLock()
@@ -177,10 +179,11 @@ def fit(
     trainer = TRAINERS.load(plan.method.CARD.trainer)
     train: Any = loader(plan, plan.part("train"), devices, train=trainer.CARD.steps)
     val = loader(plan, plan.part("val"), devices)
+    attack, validate = _attacks(plan, devices, lambda m: validation(m, val, plan, devices))
     job = Job(
         model,
         train,
-        lambda m: validation(m, val, plan, devices),
+        validate,
         plan.recipe,
         run,
         devices,
@@ -188,10 +191,20 @@ def fit(
         callbacks=[*_callbacks(plan, run, devices), *extra],
         resume=resume,
         teacher=teacher_run.open_teacher(plan, devices),
+        attack=attack,
         prepare=_probe(plan, devices),
         doubt=len(plan.part("val")) ** -0.5,  # the log loss of an image varies by about its own size
     )
     return model, trainer.train(job).elapsed
+
+
+def _attacks(plan: Plan, devices: Devices, validate: Validate) -> tuple[Attack | None, Validate]:
+    """What is done to each batch, and the validation that goes with it; see `training/robust.py`."""
+    if plan.recipe.robust is None:
+        return None, validate
+    treatment, part = robust.Robust(read_ball(plan.recipe.robust, "--robust")), plan.part("val")
+    few: Any = loader(plan, part.subset(robust.some(len(part), plan.arguments.seed)), devices)
+    return treatment.attacked, robust.attacked_too(validate, few, treatment.ball, devices)
 
 
 def validation(model: Model, val: AnyLoader, plan: Plan, devices: Devices) -> dict[str, float]:
@@ -243,6 +256,8 @@ def _callbacks(plan: Plan, run: Run, devices: Devices) -> list[Callback]:
     if tracker != "none" and devices.first:
         callbacks.append(importlib.import_module(f"sightline.training.callbacks.{tracker}").Tracker(run))
     callbacks += [Energy(run), Events(run)]
+    if plan.recipe.robust is not None:
+        callbacks.append(robust.Collapse())
     if plan.recipe.patience:
         callbacks.append(EarlyStop(plan.recipe.patience))
     return callbacks

@@ -91,8 +91,14 @@ def check_searchable(first: Plan) -> None:
     """Refuse a search over settings that have no effect.
 
     Raises:
-        UsageError: If the model is not trained by steps, and its task has no option to search.
+        UsageError: If the model is not trained by steps, and its task has no option to search; or weights are
+            chosen by attacked images.
     """
+    if first.recipe.robust is not None:
+        raise UsageError(
+            f"--robust {first.recipe.robust}: a search goes by the score of images as they are. Search "
+            "without it, and train with it and the settings that were found."
+        )
     if not first.trainer.steps and not tunable(first):
         raise UsageError(
             f"Model '{first.method.CARD.name}' {first.trainer.verb}: there is no learning rate and no batch "

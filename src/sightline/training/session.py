@@ -29,7 +29,7 @@ from sightline.evaluation import (
 )
 from sightline.evaluation.attempt import attempt, exhibits
 from sightline.evaluation.frozen_features import Frozen
-from sightline.training import first_step, run_report, seen_images, teacher_run
+from sightline.training import first_step, robust, run_report, seen_images, teacher_run
 from sightline.training.plan import Plan, make_plan
 from sightline.training.recipe import Recipe
 from sightline.training.resumed_arguments import Resumed, same_data
@@ -145,6 +145,7 @@ def _tested(plan: Plan, run: Run, model: Model, devices: Devices, elapsed: float
     results.conclusions += failed
     results.conclusions += conclusions.scores_without_leaks(plan.task, plan.findings, prediction, groups)
     results.conclusions += conclusions.diagnose_training(run)
+    results.conclusions += robust.conclude(run, plan.recipe.robust, len(plan.part("val")))
     chosen, says = seen_images.test_images_seen(run.path), "chose the weights that this run began with"
     results.conclusions += conclusions.without(plan.task, chosen, prediction, groups, says)
     results.conclusions += conclusions.advise(run, results, len(plan.dataset), elapsed) + _test_origin(plan)

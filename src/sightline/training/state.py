@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
@@ -13,11 +13,15 @@ from torch.optim.swa_utils import AveragedModel
 
 from sightline.core.model import Model
 from sightline.core.run import Run
+from sightline.core.sample import Batch
 from sightline.devices import Devices
 from sightline.training.checkpoint_state import pack, unpack
 from sightline.training.distillation import Teacher
 from sightline.training.lr_schedule import Plateau
 from sightline.training.recipe import Recipe
+
+Attack = Callable[[Model, Batch, torch.Generator, str], Batch]
+"""Changes a batch before a step, for the model as it is then and a turn."""
 
 
 class Stateful(Protocol):
@@ -58,6 +62,7 @@ class Training:
     seed: int
     callbacks: Sequence[Stateful]
     teacher: Teacher | None = None
+    attack: Attack | None = None
     epoch: int = 1
     batch: int = 0
     step: int = 0

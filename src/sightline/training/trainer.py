@@ -14,7 +14,7 @@ from sightline.devices import Devices
 from sightline.training.callbacks.base import Callback
 from sightline.training.distillation import Teacher
 from sightline.training.recipe import Recipe
-from sightline.training.state import Training
+from sightline.training.state import Attack, Training
 
 
 class Batches(Protocol):
@@ -66,6 +66,7 @@ class Job:
         callbacks: Called after each epoch, in order.
         resume: Go on from the run's newest checkpoint.
         teacher: Another model that it learns from.
+        attack: Changes each batch before its step.
         prepare: Changes the model before the first step, and makes a model of it that training must beat:
             it is validated, and kept until better weights come. After training the mean of both is tried.
         doubt: Standard error of the validation loss as a share of it: where the loss decides, others than
@@ -82,13 +83,21 @@ class Job:
     callbacks: Sequence[Callback] = ()
     resume: bool = False
     teacher: Teacher | None = None
+    attack: Attack | None = None
     prepare: Callable[[Model], None] | None = None
     doubt: float = 0.0
 
     def state(self) -> Training:
         """Initial state of this training."""
         return Training(
-            self.model, self.recipe, self.run, self.devices, self.seed, self.callbacks, self.teacher
+            self.model,
+            self.recipe,
+            self.run,
+            self.devices,
+            self.seed,
+            self.callbacks,
+            self.teacher,
+            self.attack,
         )
 
     @contextmanager

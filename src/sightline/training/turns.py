@@ -144,6 +144,8 @@ def _take(turn: Turn, training: Training, batch: Batch, rng: torch.Generator, bo
     recipe, devices, optimizer = training.recipe, training.devices, training.optimizers[turn.name]
     for group in optimizer.param_groups:
         group["lr"] = training.lr * group.get("lr_scale", 1.0)
+    if training.attack is not None:
+        batch = training.attack(training.model, batch, rng, turn.name)
     with devices.autocast():
         losses = turn.module(batch, rng, turn.name)
     loss = losses["loss"]
