@@ -23,6 +23,7 @@ SCRIPTS: dict[str, tuple[list[str], str | None]] = {
     "mnist": (["mnist.py", "--epochs", "1"], "mnist"),
     "mnist_default": (["mnist.py", "--default"], "mnist"),
     "cifar10": (["cifar10.py"], "cifar10"),
+    "robust": (["robust.py"], "cifar10"),
     "detect": (["detect.py"], "bccd"),
     "memory": (["memory.py"], None),
     "mask_eval": (["mask_eval.py"], None),

@@ -9,9 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from sightline.attacks import ATTACKS
-from sightline.attacks._attack import Victim, margin
-from sightline.attacks._ball import Ball, read_ball
+from sightline.attacks import ATTACKS, Ball, Victim, read_ball
+from sightline.attacks._attack import margin
 from sightline.errors import UsageError
 
 CARDS = {name: ATTACKS.load(name).CARD for name in ATTACKS.names()}

@@ -12,9 +12,7 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sightline.attacks import ATTACKS
-from sightline.attacks._attack import Victim
-from sightline.attacks._ball import Ball
+from sightline.attacks import ATTACKS, Ball, Victim
 from sightline.attacks._flags import RANDOM, signs
 
 BALL = Ball("linf", 0.1)

@@ -14,7 +14,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 import sightline as sl
-from sightline.attacks._ball import Ball
+from sightline.attacks import Ball
 from sightline.core.run import Run
 from sightline.core.sample import Batch
 from sightline.core.targets.label import ClassLabels

@@ -15,9 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sightline.attacks import ATTACKS
-from sightline.attacks._attack import Victim
-from sightline.attacks._ball import Ball, read_ball
+from sightline.attacks import ATTACKS, Ball, Victim, read_ball
 from sightline.console import say
 from sightline.core.inputs import InputSpec
 from sightline.core.model import Model

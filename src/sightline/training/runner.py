@@ -18,7 +18,7 @@ import numpy as np
 import psutil
 import torch
 
-from sightline.attacks._ball import read_ball
+from sightline.attacks import read_ball
 from sightline.console import say
 from sightline.core.dataset import SPLITS, Dataset
 from sightline.core.inputs import InputSpec
