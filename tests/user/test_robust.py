@@ -33,8 +33,8 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder = root / str(data.target[i])
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray((data.images[i] * 15.9).astype("uint8")).save(folder / f"{i}.png")
-    rows = [f"{data.target[i]}/{i}.png,{i / 7}" for i in range(30)]
-    (root / "numbers.csv").write_text("\n".join(["path,number", *rows]), encoding="utf-8")
+    rows = [f"digits/{data.target[i]}/{i}.png,{i / 7}" for i in range(30)]
+    (root.parent / "numbers.csv").write_text("\n".join(["path,number", *rows]), encoding="utf-8")
     return root
 
 
@@ -119,7 +119,7 @@ def test_what_would_void_the_promise_is_refused(
 
 def test_other_tasks_and_searches_are_refused(digits: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="one class each; the data give"):
-        sl.train(str(digits / "numbers.csv"), robust="linf:8/255", out=tmp_path / "regress")
+        sl.train(str(digits.parent / "numbers.csv"), robust="linf:8/255", out=tmp_path / "regress")
     pytest.importorskip("optuna")
     with pytest.raises(UsageError, match="a search goes by"):
         sl.tune(str(digits), robust="linf:8/255", trials=1, out=tmp_path / "search")

@@ -88,17 +88,17 @@ def run(case: Case, budget: Budget) -> Verdict:
     ball = read_ball(promised or BALL, "the promise of the run")
     rng = torch.Generator().manual_seed(case.seed)
     white = _has_gradient(served, part)
-    attacked, found, patched = _attack(served, part, ball, rng, white)
-    scores = _scores(attacked, found, patched, white)
+    attacked, masking, patched = _attack(served, part, ball, rng, white)
+    scores = _scores(attacked, masking, patched, white)
     rows = [
         [name.partition(".")[2], s.text(percent=True)]
         for name, s in scores.items()
         if name not in CARD.bounds
     ]
     return judge(
-        CARD, _sentence(scores, ball, found, white), scores, fix=_fix(ball, found, promised), n=len(part),
-        places=tuple([sign.name for sign in found] + _strongest(attacked)),
-        flags=tuple(sign.message for sign in found), rows=_rows(part, attacked),
+        CARD, _sentence(scores, ball, masking, white), scores, fix=_fix(ball, masking, promised), n=len(part),
+        places=tuple([sign.name for sign in masking] + _strongest(attacked)),
+        flags=tuple(sign.message for sign in masking), rows=_rows(part, attacked),
         settings={"ball": str(ball), "promised": promised is not None, "gradients": white, "quantized": True},
         figures=(Table("Images that stay right", ["attack", "right"], rows),),
     )  # fmt: skip
@@ -147,13 +147,13 @@ def _attack(
             patched = [patched[0] + int(alive.sum()), patched[1] + len(rows)]
     for name in ROUNDS:
         attacked.alive.setdefault(name, attacked.alive["clean"].copy())
-    found: list[Sign] = []
+    masking: list[Sign] = []
     if white and first is not None:
         left = {name: attacked.left(name) for name in ("clean", "noise", "fgsm", "pgd")}
         gradients = ("fgsm", "pgd", "apgd")
         left |= {"white": attacked.left(*gradients), "square": attacked.left(*gradients, "square")}
-        found = signs(served.victim, served.classes, *first, ball, left, rng)
-    return attacked, found, (patched[0], patched[1])
+        masking = signs(served.victim, served.classes, *first, ball, left, rng)
+    return attacked, masking, (patched[0], patched[1])
 
 
 def _rounds(
@@ -190,7 +190,9 @@ def _after(
     return served.classes(ball.quantize(changed, images)) == labels
 
 
-def _scores(attacked: Attacked, found: list[Sign], patched: tuple[int, int], white: bool) -> dict[str, Score]:
+def _scores(
+    attacked: Attacked, masking: list[Sign], patched: tuple[int, int], white: bool
+) -> dict[str, Score]:
     n, right = attacked.n, attacked.left("clean")
     names = ("clean", "noise", "fgsm", "pgd") if white else ("clean", "noise")
     scores = {f"robust.{name}": share(attacked.left("clean", name), n) for name in names}
@@ -200,7 +202,7 @@ def _scores(attacked: Attacked, found: list[Sign], patched: tuple[int, int], whi
     if patched[1]:
         scores["robust.patch"] = share(patched[0], patched[1])
     if white:
-        scores["robust.flags"] = Score(len(found), len(found), len(found), CHECKS, "count")
+        scores["robust.flags"] = Score(len(masking), len(masking), len(masking), CHECKS, "count")
     return scores
 
 
@@ -212,7 +214,7 @@ def _strongest(attacked: Attacked) -> list[str]:
     return sorted(names, key=lambda name: attacked.left("clean", name))
 
 
-def _sentence(scores: Mapping[str, Score], ball: Ball, found: list[Sign], white: bool) -> str:
+def _sentence(scores: Mapping[str, Score], ball: Ball, masking: list[Sign], white: bool) -> str:
     best, clean = scores["robust.best"], scores["robust.clean"]
     text = f"At {ball} {best.text(percent=True)} stay right ({100 * clean.value:.1f} % without an attack)."
     if "robust.patch" in scores:
@@ -220,18 +222,18 @@ def _sentence(scores: Mapping[str, Score], ball: Ball, found: list[Sign], white:
         text += f" A square of 5 % of the image leaves {100 * patch.value:.0f} % of the right ones."
     if not white:
         return f"{text} {UPPER}"
-    if not found:
+    if not masking:
         return f"{text} No sign of masking ({CHECKS} checks)."
-    if found[0].name == RANDOM:
-        return f"{text} The number does not count: {found[0].message}."
+    if masking[0].name == RANDOM:
+        return f"{text} The number does not count: {masking[0].message}."
     return (
-        f"{text} The number does not count: {len(found)} of {CHECKS} checks see masked gradients "
-        f"({'; '.join(sign.message for sign in found)})."
+        f"{text} The number does not count: {len(masking)} of {CHECKS} checks see masked gradients "
+        f"({'; '.join(sign.message for sign in masking)})."
     )
 
 
-def _fix(ball: Ball, found: list[Sign], promised: str | None) -> str:
-    if found:
+def _fix(ball: Ball, masking: list[Sign], promised: str | None) -> str:
+    if masking:
         return "Find what hides the gradient or makes answers random, take it out, and audit again."
     if promised is not None:
         return "Train longer, with more images or a wider network, or promise a smaller ball."
