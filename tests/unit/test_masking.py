@@ -149,7 +149,7 @@ class Times(nn.Module):
 def overfitted() -> nn.Module:
     """Trained with one step of the sign of the gradient until that step, and no other, is withstood."""
     torch.manual_seed(1)
-    return train(convolutional(width=16), "fgsm", 15, eps=0.35, lr=3e-3)
+    return train(convolutional(width=16), "fgsm", 30, eps=0.35, lr=3e-3)
 
 
 def in_training(model: nn.Module) -> nn.Module:
