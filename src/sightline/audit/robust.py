@@ -97,7 +97,7 @@ def run(case: Case, budget: Budget) -> Verdict:
     ]
     return judge(
         CARD, _sentence(scores, ball, masking, white), scores, fix=_fix(ball, masking, promised), n=len(part),
-        places=tuple([sign.name for sign in masking] + _strongest(attacked)),
+        places=tuple([sign.name for sign in masking] or _strongest(attacked)),
         flags=tuple(sign.message for sign in masking), rows=_rows(part, attacked),
         settings={"ball": str(ball), "promised": promised is not None, "gradients": white, "quantized": True},
         figures=(Table("Images that stay right", ["attack", "right"], rows),),
