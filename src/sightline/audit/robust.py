@@ -48,6 +48,8 @@ BATCH_PIXELS = 2**21
 """Pixels that are attacked at a time: a few copies of them take less than a GB."""
 SIGN_IMAGES = 100
 """Images that signs of masking and patches are looked for in."""
+HIDDEN = ("no gradient", "black box stronger", "attack without bounds fails")
+"""Signs that a gradient of zero may leave."""
 UPPER = "White-box attacks were not possible: this number is an upper bound."
 
 
@@ -249,7 +251,7 @@ def _rows(part: Part, attacked: Attacked) -> tuple[dict[str, Any], ...]:
 
 def plant(seed: int) -> Case:
     """A model that the smallest change misleads, behind rounding that hides the gradient."""
-    return _case(seed, 4, lambda images: (images * 255).round() / 255, ("black box stronger", "no gradient"))
+    return _case(seed, 4, lambda images: (images * 255).round() / 255, HIDDEN)
 
 
 def clean(seed: int) -> Case:
