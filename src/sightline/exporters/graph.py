@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, Literal
@@ -166,12 +167,27 @@ def traced(graph: Graph) -> torch.export.ExportedProgram:
         for axis, name in ((2, "rows"), (3, "columns")):
             dims[axis] = RECT_MULTIPLE * torch.export.Dim(name, min=1, max=MAX_SIDE // RECT_MULTIPLE)
     try:
-        with torch.no_grad():
+        with torch.no_grad(), _out_of_place(graph):
             return torch.export.export(graph, (graph.example(2),), dynamic_shapes={INPUT: dims}, strict=False)
     except Exception as error:  # whatever torch's tracer meets in a network of any library
         name = graph.model.card.name
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UsageError(f"Model '{name}' cannot be exported: {first}") from error
+
+
+@contextlib.contextmanager
+def _out_of_place(module: nn.Module) -> Iterator[None]:
+    """Let activations make new tensors: torch.onnx splits those that change their input into many operators,
+    which takes longer than all the rest.
+    """
+    changed: list[Any] = [part for part in module.modules() if getattr(part, "inplace", False)]
+    for part in changed:
+        part.inplace = False
+    try:
+        yield
+    finally:
+        for part in changed:
+            part.inplace = True
 
 
 def calibration_of(job: Job) -> Array:
