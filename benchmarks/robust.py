@@ -14,9 +14,9 @@ from typing import Any
 
 import sightline as sl
 from _common import arguments, report
-from sightline.audit import robust
-from sightline.audit._budget import Budget
-from sightline.audit._session import Wishes, open_case
+from sightline.audits import robust
+from sightline.audits._budget import Budget
+from sightline.audits._session import Wishes, open_case
 from sightline.core.run import Run
 
 BALL = "linf:8/255"

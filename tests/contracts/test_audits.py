@@ -6,11 +6,11 @@ import json
 
 import pytest
 
-from sightline.audit import AUDITS
-from sightline.audit._budget import Budget, Planned, Speed, plan
-from sightline.audit._rules import LEVELS
-from sightline.audit._session import run_check, unable
-from sightline.audit._verdict import Verdict
+from sightline.audits import AUDITS
+from sightline.audits._budget import Budget, Planned, Speed, plan
+from sightline.audits._rules import LEVELS
+from sightline.audits._session import run_check, unable
+from sightline.audits._verdict import Verdict
 from sightline.storage import finite
 
 SEEDS = (0, 1, 2)

@@ -25,7 +25,7 @@ LAYERS = [
     {"inference"},
     {"cluster", "evaluation"},
     {"exporters", "training"},
-    {"audit", "explanation"},
+    {"audits", "explanation"},
     {"declaration"},
     {"commands"},
     {"api"},
@@ -63,7 +63,7 @@ DOORS = {
 }
 PLUGINS = ("data/formats", "data/checks", "models/backbones", "metrics", "training/callbacks",
            "training/trainers", "exporters/formats", "losses/semantic",
-           "attacks", "audit", "explanation/methods")  # fmt: skip
+           "attacks", "audits", "explanation/methods")  # fmt: skip
 
 
 def layer(module: str) -> int | None:

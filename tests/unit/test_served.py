@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from sightline.audit import robust
-from sightline.audit._budget import Budget
-from sightline.audit._case import Part
-from sightline.audit._planted import with_model
-from sightline.audit._served import PIXELS, Served
+from sightline.audits import robust
+from sightline.audits._budget import Budget
+from sightline.audits._case import Part
+from sightline.audits._planted import with_model
+from sightline.audits._served import PIXELS, Served
 from sightline.core.targets.label import ClassLabels
 
 

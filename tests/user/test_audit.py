@@ -138,3 +138,9 @@ def test_what_there_is_no_time_for_names_its_command(sightline: Callable, traine
     assert checks["corruptions"]["command"].startswith(
         f"sightline audit {trained} --only corruptions --time "
     )
+
+
+def test_the_function_stays_after_it_ran() -> None:
+    """A package of the name of a function takes its place as soon as it is imported."""
+    modules = {path.name for path in Path(sl.__file__).parent.iterdir() if path.is_dir()}
+    assert not modules & set(sl.__all__)

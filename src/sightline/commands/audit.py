@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from sightline.declaration import command
 
 if TYPE_CHECKING:
-    from sightline.audit._result import Audit
+    from sightline.audits._result import Audit
 
 
 @command
@@ -46,7 +46,7 @@ def audit(
         device: auto, cpu, cuda, cuda:N or mps.
         seed: Seed of every draw.
     """
-    from sightline.audit._session import Wishes, audit_run
+    from sightline.audits._session import Wishes, audit_run
     from sightline.training.recipe import seconds
 
     wishes = Wishes(

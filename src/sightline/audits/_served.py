@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sightline.attacks import Victim
-from sightline.audit._case import Case, Part
+from sightline.audits._case import Case, Part
 from sightline.core.inputs import InputSpec
 from sightline.core.sample import Batch
 from sightline.data.inputs import input_kind

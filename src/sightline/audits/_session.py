@@ -14,14 +14,14 @@ import numpy as np
 
 from sightline import storage
 from sightline._version import __version__
-from sightline.audit import AUDITS
-from sightline.audit._budget import Budget, Planned, Speed, duration, measure, option, plan
-from sightline.audit._case import TRAIN, Case, Part
-from sightline.audit._page import write_page
-from sightline.audit._require import answer, parse
-from sightline.audit._result import Audit
-from sightline.audit._rules import LEVELS, skip
-from sightline.audit._verdict import AuditCard, Verdict
+from sightline.audits import AUDITS
+from sightline.audits._budget import Budget, Planned, Speed, duration, measure, option, plan
+from sightline.audits._case import TRAIN, Case, Part
+from sightline.audits._page import write_page
+from sightline.audits._require import answer, parse
+from sightline.audits._result import Audit
+from sightline.audits._rules import LEVELS, skip
+from sightline.audits._verdict import AuditCard, Verdict
 from sightline.console import say
 from sightline.core.dataset import Dataset
 from sightline.core.inputs import InputSpec

@@ -12,12 +12,12 @@ from scipy.stats import t
 from torch import Tensor
 from torch.nn import functional as F
 
-from sightline.audit._budget import Budget
-from sightline.audit._case import Case, Part
-from sightline.audit._corruptions import KINDS, corrupt
-from sightline.audit._planted import SIDE, with_model
-from sightline.audit._rules import judge, skip
-from sightline.audit._verdict import AuditCard, Bound, Cost, Verdict
+from sightline.audits._budget import Budget
+from sightline.audits._case import Case, Part
+from sightline.audits._corruptions import KINDS, corrupt
+from sightline.audits._planted import SIDE, with_model
+from sightline.audits._rules import judge, skip
+from sightline.audits._verdict import AuditCard, Bound, Cost, Verdict
 from sightline.core.geometry import compose_affine
 from sightline.core.inputs import InputSpec
 from sightline.core.metric import Metric, Statistics

@@ -7,11 +7,11 @@ import time
 import numpy as np
 import torch
 
-from sightline.audit._budget import Budget
-from sightline.audit._case import Case
-from sightline.audit._planted import with_model
-from sightline.audit._rules import judge
-from sightline.audit._verdict import AuditCard, Cost, Verdict
+from sightline.audits._budget import Budget
+from sightline.audits._case import Case
+from sightline.audits._planted import with_model
+from sightline.audits._rules import judge
+from sightline.audits._verdict import AuditCard, Cost, Verdict
 from sightline.core.inputs import InputSpec
 from sightline.core.report import Score
 from sightline.evaluation.energy import EnergyMeter

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from sightline.audit import AUDITS
-from sightline.audit._budget import duration
-from sightline.audit._case import Case
-from sightline.audit._result import Audit
-from sightline.audit._verdict import Verdict
+from sightline.audits import AUDITS
+from sightline.audits._budget import duration
+from sightline.audits._case import Case
+from sightline.audits._result import Audit
+from sightline.audits._verdict import Verdict
 from sightline.core.report import Score, Table
 from sightline.data.inputs import finder
 from sightline.report import page

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sightline.audit._verdict import AuditCard, Bound, Level, Verdict
+from sightline.audits._verdict import AuditCard, Bound, Level, Verdict
 from sightline.core.report import Score
 
 LEVELS: tuple[Level, ...] = ("broken", "weak", "told", "sound", "skipped")

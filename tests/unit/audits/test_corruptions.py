@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from sightline.audit._corruptions import KINDS, corrupt
-from sightline.audit.corruptions import _about_center, _moved
+from sightline.audits._corruptions import KINDS, corrupt
+from sightline.audits.corruptions import _about_center, _moved
 from sightline.core.geometry import invert_affine
 from sightline.core.sample import Batch
 from sightline.data.open import open_data

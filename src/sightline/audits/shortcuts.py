@@ -11,11 +11,11 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F
 
-from sightline.audit._budget import Budget
-from sightline.audit._case import Case, Part
-from sightline.audit._planted import SIDE, with_model
-from sightline.audit._rules import judge, skip
-from sightline.audit._verdict import AuditCard, Bound, Cost, Verdict
+from sightline.audits._budget import Budget
+from sightline.audits._case import Case, Part
+from sightline.audits._planted import SIDE, with_model
+from sightline.audits._rules import judge, skip
+from sightline.audits._verdict import AuditCard, Bound, Cost, Verdict
 from sightline.core.inputs import InputSpec
 from sightline.core.report import ImageGrid, Score
 from sightline.core.sample import Batch

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from sightline.audit._budget import Budget
-from sightline.audit._case import Case
-from sightline.audit._planted import case_of, probabilities
-from sightline.audit._rules import judge, skip
-from sightline.audit._statistics import difference, fisher, p_value
-from sightline.audit._verdict import AuditCard, Bound, Verdict
+from sightline.audits._budget import Budget
+from sightline.audits._case import Case
+from sightline.audits._planted import case_of, probabilities
+from sightline.audits._rules import judge, skip
+from sightline.audits._statistics import difference, fisher, p_value
+from sightline.audits._verdict import AuditCard, Bound, Verdict
 from sightline.core.metric import Metric, Statistics
 from sightline.core.report import Score, Table
 from sightline.metrics import intervals

@@ -6,12 +6,12 @@ import math
 
 import numpy as np
 
-from sightline.audit._budget import Budget
-from sightline.audit._case import Case, Part
-from sightline.audit._planted import case_of, probabilities
-from sightline.audit._rules import judge, skip
-from sightline.audit._statistics import share
-from sightline.audit._verdict import AuditCard, Bound, Verdict
+from sightline.audits._budget import Budget
+from sightline.audits._case import Case, Part
+from sightline.audits._planted import case_of, probabilities
+from sightline.audits._rules import judge, skip
+from sightline.audits._statistics import share
+from sightline.audits._verdict import AuditCard, Bound, Verdict
 from sightline.core.report import Figure, LinePlot, Score, Table
 from sightline.metrics import intervals
 from sightline.metrics.calibration import reliability

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import fisher_exact
 
-from sightline.audit import confidence, groups, membership, ood
-from sightline.audit._budget import Budget
-from sightline.audit._planted import case_of, predicted, probabilities
-from sightline.audit._require import answer, parse
-from sightline.audit._rules import level_of
-from sightline.audit._statistics import auroc, difference, fisher, share
-from sightline.audit._verdict import Bound, Verdict
+from sightline.audits import confidence, groups, membership, ood
+from sightline.audits._budget import Budget
+from sightline.audits._planted import case_of, predicted, probabilities
+from sightline.audits._require import answer, parse
+from sightline.audits._rules import level_of
+from sightline.audits._statistics import auroc, difference, fisher, share
+from sightline.audits._verdict import Bound, Verdict
 from sightline.core.report import Score
 
 finite = st.floats(-1, 1)

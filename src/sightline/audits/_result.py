@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sightline.audit._budget import duration
-from sightline.audit._require import Answer
-from sightline.audit._rules import LEVELS
-from sightline.audit._verdict import Verdict
+from sightline.audits._budget import duration
+from sightline.audits._require import Answer
+from sightline.audits._rules import LEVELS
+from sightline.audits._verdict import Verdict
 
 FORMAT = 1
 """Of audit.json."""

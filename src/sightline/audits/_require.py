@@ -7,8 +7,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sightline.audit import AUDITS
-from sightline.audit._verdict import Verdict
+from sightline.audits import AUDITS
+from sightline.audits._verdict import Verdict
 from sightline.core.report import Score
 from sightline.errors import UnknownName, UsageError
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from sightline.audit._budget import Budget
-from sightline.audit._case import Case
-from sightline.audit._planted import case_of, probabilities
-from sightline.audit._rules import judge, skip
-from sightline.audit._statistics import share
-from sightline.audit._verdict import AuditCard, Bound, Verdict
+from sightline.audits._budget import Budget
+from sightline.audits._case import Case
+from sightline.audits._planted import case_of, probabilities
+from sightline.audits._rules import judge, skip
+from sightline.audits._statistics import share
+from sightline.audits._verdict import AuditCard, Bound, Verdict
 from sightline.core.report import Finding, Table
 
 CARD = AuditCard(

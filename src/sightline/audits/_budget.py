@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import torch
 
-from sightline.audit._case import Case
-from sightline.audit._verdict import AuditCard
+from sightline.audits._case import Case
+from sightline.audits._verdict import AuditCard
 from sightline.core.inputs import InputSpec
 from sightline.core.sample import Batch
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sightline.audit._case import Case, Part
+from sightline.audits._case import Case, Part
 from sightline.core.card import ModelCard
 from sightline.core.dataset import Classes, Dataset
 from sightline.core.model import Model

@@ -12,13 +12,13 @@ from torch import Tensor
 
 from sightline.attacks import ATTACKS, Ball, read_ball
 from sightline.attacks._flags import CHECKS, RANDOM, Sign, signs
-from sightline.audit._budget import Budget
-from sightline.audit._case import Case, Part
-from sightline.audit._planted import CLASSES, SIDE, with_model
-from sightline.audit._rules import judge, skip
-from sightline.audit._served import Served
-from sightline.audit._statistics import share
-from sightline.audit._verdict import AuditCard, Bound, Cost, Verdict
+from sightline.audits._budget import Budget
+from sightline.audits._case import Case, Part
+from sightline.audits._planted import CLASSES, SIDE, with_model
+from sightline.audits._rules import judge, skip
+from sightline.audits._served import Served
+from sightline.audits._statistics import share
+from sightline.audits._verdict import AuditCard, Bound, Cost, Verdict
 from sightline.core.inputs import InputSpec
 from sightline.core.report import Score, Table
 from sightline.ops.resize_shape import equal_shapes

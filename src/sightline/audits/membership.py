@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from scipy.stats import norm
 
-from sightline.audit._budget import Budget
-from sightline.audit._case import Case, Part
-from sightline.audit._planted import case_of, dataset_of, predicted, probabilities
-from sightline.audit._rules import judge, skip
-from sightline.audit._statistics import auroc, share
-from sightline.audit._verdict import AuditCard, Bound, Cost, Verdict
+from sightline.audits._budget import Budget
+from sightline.audits._case import Case, Part
+from sightline.audits._planted import case_of, dataset_of, predicted, probabilities
+from sightline.audits._rules import judge, skip
+from sightline.audits._statistics import auroc, share
+from sightline.audits._verdict import AuditCard, Bound, Cost, Verdict
 from sightline.core.report import LinePlot
 
 CARD = AuditCard(

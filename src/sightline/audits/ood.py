@@ -9,12 +9,12 @@ import torch
 from scipy.special import logsumexp
 from torch import Tensor
 
-from sightline.audit._budget import Budget
-from sightline.audit._case import Case
-from sightline.audit._planted import SIDE, with_model
-from sightline.audit._rules import judge, skip
-from sightline.audit._statistics import auroc
-from sightline.audit._verdict import AuditCard, Bound, Cost, Verdict
+from sightline.audits._budget import Budget
+from sightline.audits._case import Case
+from sightline.audits._planted import SIDE, with_model
+from sightline.audits._rules import judge, skip
+from sightline.audits._statistics import auroc
+from sightline.audits._verdict import AuditCard, Bound, Cost, Verdict
 from sightline.core.dataset import Dataset
 from sightline.core.report import Score, Table
 from sightline.core.targets.none import Unlabeled
