@@ -90,7 +90,9 @@ def drawn(entry: Map, result: Explained, strongest: float) -> np.ndarray:
     else:
         small = resize_to_input(image, size, channels=image.shape[2])
     values = to_image(entry.heat, entry.affine, entry.stored)
-    values = values.mean(0) if values.ndim == 3 else values
+    if values.ndim == 3:  # of a clip: a map for each frame of the strip
+        frames = torch.linspace(0, len(values) - 1, image.shape[1] // entry.stored[1]).round().long()
+        values = torch.cat(list(values[frames]), 1)
     large = torch.nn.functional.interpolate(values[None, None], small.shape[:2], mode="bilinear")[0, 0]
     over = heat.overlaid(small, (large / max(strongest, 1e-12)).numpy())
     left = np.repeat(small, 3, axis=2) if small.shape[2] == 1 else small
