@@ -16,7 +16,7 @@ from sightline.core.inputs import InputSpec
 from sightline.data.inputs import in_memory, input_kind, item_source
 from sightline.data.io import video
 from sightline.data.io.clip_frames import natural
-from sightline.data.io.file_types import ALL_EXTENSIONS, EXTENSIONS, open_file
+from sightline.data.io.file_types import ALL_EXTENSIONS, EXTENSIONS
 from sightline.data.io.levels import Cuts, Span, Watched
 from sightline.data.io.pages import full_pages
 from sightline.data.io.pixels import Arrays, Files, Pages
@@ -118,7 +118,7 @@ class Sources:
         sources.windows = None
         sources.left_out, sources.hidden = Counter(), []
         sources.root, sources._folders = None, set()
-        sources._items = [_Film(file) if is_film(file) else file for file in files]
+        sources._items = [_Film(file) if video.is_film(file) else file for file in files]
         return sources
 
     @property
@@ -308,7 +308,7 @@ class Sources:
 
     def _named(self, files: list[Path]) -> list[Path | _Film]:
         self._folders.update(_plain(file).parent for file in files)
-        paths: list[Path | _Film] = [_Film(file) if is_film(file) else file for file in files]
+        paths: list[Path | _Film] = [_Film(file) if video.is_film(file) else file for file in files]
         if any(isinstance(path, _Film) for path in paths):
             video.library()
         return paths
@@ -393,15 +393,3 @@ def _has_video() -> bool:
     except MissingExtra:
         return False
     return True
-
-
-def is_film(path: Path) -> bool:
-    """Whether a named file is a video: by its extension, else by its content."""
-    ending = path.suffix.lower()
-    if ending in ALL_EXTENSIONS or ending in video.EXTENSIONS:
-        return ending in video.EXTENSIONS
-    try:
-        with open_file(path) as (file, _):
-            return video.is_video(file.read(512))
-    except UnreadableImage:
-        return False

@@ -14,9 +14,10 @@ from sightline.core.predictor import Outcome
 from sightline.data.inputs._kind import displayed
 from sightline.data.io.clip_frames import clip_seconds, each_clip_frame
 from sightline.data.io.pixels import Arrays, Files
+from sightline.data.io.video import is_film
 from sightline.errors import UsageError
 from sightline.inference.input_item import Answer, Input
-from sightline.inference.sources import Sources, is_film
+from sightline.inference.sources import Sources
 from sightline.inference.windows import WindowOptions
 from sightline.runtime.rows import Row
 

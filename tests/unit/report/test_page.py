@@ -202,6 +202,7 @@ def test_scores_stand_with_interval_and_n() -> None:
 def test_findings_stand_by_severity_with_the_way_out() -> None:
     findings = (
         Finding("odd", "info", "Odd.", "Look.", 1, ("a",)),
+        Finding("failed", "error", "No finding in data.", "Look.", 0),
         Finding("leak", "error", "Leaks.", "Split again.", 900, tuple(f"f{i}.png" for i in range(900))),
     )
     html = render(page(findings=findings), image_of)
@@ -209,6 +210,7 @@ def test_findings_stand_by_severity_with_the_way_out() -> None:
     assert text.index("Errors") < text.index("Leaks.") < text.index("Split again.") < text.index("Notes")
     assert "--accept leak" in text
     assert "--accept odd" not in text
+    assert "--accept failed" not in text
     assert "and 895 more" in text
     assert "695 further ones are not listed here" in text
     assert "f204.png" in text
