@@ -239,7 +239,7 @@ def test_tracks_of_another_tool(tmp_path: Path, capsys: pytest.CaptureFixture[st
     (tmp_path / "mine.txt").write_text(GT.replace(",1,1,1\n", ",0.5,-1,-1,-1\n"))
     results = sl.evaluate(tmp_path / "mine.txt", str(truth / "gt.txt"), task="track")
     assert results.scores["HOTA"].value == pytest.approx(1)
-    assert any("fewer than 5" in text for text in results.conclusions)
+    assert any("fewer than 10 blocks" in text for text in results.conclusions)
     zero = "".join(f"{int(line[0]) - 1}{line[1:]}\n" for line in GT.splitlines())
     (tmp_path / "zero.txt").write_text(zero)
     shifted = sl.evaluate(tmp_path / "zero.txt", str(truth.parent), task="track")
