@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import importlib.util
 import inspect
@@ -112,6 +113,22 @@ def shown(command: str) -> set[str]:
     calls = [words for page in WRITTEN for words in commands(page) if words[0] == command]
     names = {w.split("=")[0] for words in calls for w in words if w.startswith("--")}
     return {n.removeprefix("--").removeprefix("no-").replace("-", "_") for n in names}
+
+
+OTHERS = {"data-binary", "force-reinstall", "head", "local-dir", "cache-dir", "version"}
+"""Options of curl, pip, ray and Hugging Face's program that messages name; and the one without a command."""
+
+
+def test_messages_name_options_that_there_are() -> None:
+    pages = "".join(
+        (ROOT / "docs/reference" / name).read_text(encoding="utf-8") for name in ("cli.md", "tasks.md")
+    )
+    known = set(re.findall(r"--([a-z][a-z0-9-]*)", pages)) | OTHERS
+    for file in (ROOT / "src").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                named = set(re.findall(r"(?<![\w-])--(?:no-)?([a-z][a-z0-9-]*[a-z0-9])", node.value))
+                assert named <= known | {"no"}, f"{file.name}, line {node.lineno}: {named - known}"
 
 
 @pytest.mark.parametrize("command", api.COMMANDS)

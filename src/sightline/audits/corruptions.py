@@ -153,7 +153,7 @@ def _moved(batch: Batch, matrix: Tensor) -> Batch:
 
 
 def _fix(worst: list[str], turned: str, shares: Mapping[str, Score]) -> str:
-    text = f"Train with such changes: --augmentation strong, and more images like them ({', '.join(worst)})."
+    text = f"Train with such changes: --augment strong, and more images like them ({', '.join(worst)})."
     if shares[turned].value < 0.8:
         text += f" The model has not learned images that are {turned}."
     return text

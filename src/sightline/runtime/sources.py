@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ..data.io.file_types import ALL_EXTENSIONS, open_file
+from ..data.io.file_types import ALL_EXTENSIONS
 from ..data.io.pages import full_pages
-from ..data.io.video_probe import EXTENSIONS, is_video
+from ..data.io.video_probe import EXTENSIONS, is_film
 from ..data.io.walk import describe_skipped, files_below, globbed, home
 from ..errors import UnreadableImage, UsageError
 from .frames import MissingOpenCV, NoFrames, frames, library
@@ -43,7 +43,7 @@ class Sources:
         self.hidden: list[Path] = []
         self._items: list[Path | int] = [item for source in named for item in self._found(source)]
         self._films = {
-            item for item in self._items if isinstance(item, int) or (not reader.whole and _is_film(item))
+            item for item in self._items if isinstance(item, int) or (not reader.whole and is_film(item))
         }
         self.live = any(isinstance(item, int) for item in self._items)
         self.films = bool(self._films)
@@ -132,15 +132,3 @@ def _has_opencv() -> bool:
     except MissingOpenCV:
         return False
     return True
-
-
-def _is_film(path: Path) -> bool:
-    """Whether a file is a video: by its extension, or an unknown extension, and its first bytes."""
-    ending = path.suffix.lower()
-    if ending in ALL_EXTENSIONS or ending in EXTENSIONS:
-        return ending in EXTENSIONS
-    try:
-        with open_file(path) as (file, _):
-            return is_video(file.read(512))
-    except UnreadableImage:
-        return False

@@ -15,6 +15,7 @@ from PIL import Image
 from sightline.data.check import look
 from sightline.data.formats import clips as clips_format
 from sightline.data.io.clip_frames import clip_frames, clip_seconds, frame_files, nearest
+from sightline.data.io.clip_windows import clip_windows
 from sightline.data.io.clips import ClipFiles, Segment
 from sightline.data.io.films import film_frames, film_index
 from sightline.data.io.pixels import Files
@@ -307,3 +308,22 @@ def test_groups_are_guessed_from_names_and_kept_together(tmp_path: Path) -> None
     assert dataset.groups is not None
     people = {(g, p) for g, p in zip(dataset.groups.tolist(), parts.tolist(), strict=True)}
     assert len(people) == 6
+
+
+def test_a_film_that_is_cut_off_is_said_wherever_it_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its header counts frames that are not there; all that are there can be decoded."""
+    for name in ("cut", "whole"):
+        (tmp_path / name).mkdir()
+    file = cut(film(tmp_path / "whole" / "1.avi")).rename(tmp_path / "cut" / "1.avi")
+    clips = ClipFiles(Files([tmp_path / "whole" / "1.avi", file]))
+    assert len(clips.sample(0, 4)) == 4
+    assert "cut off" not in capsys.readouterr().err
+    assert len(clips.sample(1, 4)) == 4
+    assert "1.avi is cut off: it ends after" in capsys.readouterr().err
+    list(clip_windows(file, 1.0, 1.0, 4))
+    assert "is cut off" in capsys.readouterr().err
+    findings = {f.name: f for f in look(open_data(tmp_path, target_type="label", input="clip"))[1]}
+    assert findings["truncated-files"].items == ("cut/1.avi",)
+    assert "of 60 frames" in findings["truncated-files"].message

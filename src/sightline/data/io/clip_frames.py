@@ -117,6 +117,26 @@ def nearest_good(
     return np.stack(_alike(source, [frames[int(n)] for n in chosen])), lost
 
 
+def cut_off(source: Source, strict: bool = False) -> str:
+    """What is wrong with a film that ends before its header says, or "".
+
+    Raises:
+        UnreadableImage: If more than `MAX_LOST` of it is not there and `strict`.
+    """
+    if isinstance(source, Path) and source.is_dir():
+        return ""
+    if _ending(source) in ALL_EXTENSIONS or _ending(source) in ARRAY_EXTENSIONS:
+        return ""
+    index = film_index(source)
+    if not index.missing:
+        return ""
+    total, end = len(index.pts) + index.missing, index.seconds[-1]
+    what = f"is cut off: it ends after {len(index.pts)} of {total} frames, at {end:.2f} s"
+    if strict and index.missing > MAX_LOST * total:
+        raise UnreadableImage(name_of(source), "truncated", what)
+    return what
+
+
 def lost_in_words(lost: float) -> str:
     """Sentence on the share of frames for which others stand."""
     return f"{lost:.0%} of the frames cannot be decoded; the nearest good ones stand for them."

@@ -16,6 +16,7 @@ from sightline.console import say
 from sightline.data.io.clip_frames import (
     FRAME_RATE,
     clip_seconds,
+    cut_off,
     each_clip_frame,
     lost_in_words,
     nearest_good,
@@ -75,6 +76,8 @@ def clip_windows(source: Path, length: float, stride: float, count: int) -> Iter
             continue
         lost += share / len(starts)
         yield ClipWindow(start, end, chosen)
+    if what := cut_off(source):
+        say(f"{source} {what}.")
     if lost > 0:
         say(f"{source}: {lost_in_words(lost)}")
 

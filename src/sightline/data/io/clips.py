@@ -15,6 +15,7 @@ import numpy as np
 from sightline.console import say
 from sightline.data.io.clip_frames import (
     clip_seconds,
+    cut_off,
     decoded_frames,
     frame_files,
     lost_in_words,
@@ -139,13 +140,16 @@ class ClipFiles(ItemFiles):
 
     def _decoded(self, i: int, wanted: np.ndarray, strict: bool) -> tuple[np.ndarray, float]:
         """See `decoded_frames`; of each file it is said once that some of its frames cannot be decoded."""
-        frames, lost = decoded_frames(self.path(i), wanted, strict)
+        path = self.path(i)
+        if self.segments is None and (what := cut_off(path, strict)):
+            _say_once(f"{path} {what}.")
+        frames, lost = decoded_frames(path, wanted, strict)
         if lost > 0:
-            _say_lost(str(self.path(i)), lost)
+            _say_once(f"{path}: {lost_in_words(lost)}")
         return frames, lost
 
 
 @lru_cache(maxsize=8192)
-def _say_lost(name: str, lost: float) -> None:
-    """Say once of a file that some of its frames cannot be decoded."""
-    say(f"{name}: {lost_in_words(lost)}")
+def _say_once(text: str) -> None:
+    """Say of a file, once, that some of its frames are not there."""
+    say(text)

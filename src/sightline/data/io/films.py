@@ -22,6 +22,8 @@ from .video_probe import library, open_container
 
 GUESSED_RATE = 25.0
 """Frames a second of a film that does not say."""
+UNSEEN = 2
+"""Frames that a header may count too many."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +34,13 @@ class FilmIndex:
         pts: (T,) presentation time stamps, rising; or numbers from 0 where packets have none.
         keys: Time stamps of the key frames, rising; None where packets have no time stamps.
         seconds: (T,) seconds from the first frame.
+        missing: Frames that the header counts and the film has not; 0 where it counts none.
     """
 
     pts: np.ndarray
     keys: np.ndarray | None
     seconds: np.ndarray
+    missing: int = 0
 
 
 def film_index(source: Source) -> FilmIndex:
@@ -113,15 +117,21 @@ def _read_index(source: Source) -> FilmIndex:
         base = float(stream.time_base or 0)
         rate = float(stream.average_rate or stream.guessed_rate or GUESSED_RATE)
         # The packets themselves are not kept: they are the whole film, compressed.
-        marks = [(p.pts, p.is_keyframe) for p in _packets(container, stream) if p.size and not p.is_discard]
+        marks, count = [], 0
+        for packet in _packets(container, stream):
+            count += packet.dts is not None or packet.size > 0
+            if packet.size and not packet.is_discard:
+                marks.append((packet.pts, packet.is_keyframe))
         if not marks:
             raise UnreadableImage(name_of(source), "unreadable", "has no frame")
+        lacking = int(stream.frames) - count
+        missing = lacking if lacking > UNSEEN else 0
         if any(pts is None for pts, _ in marks) or not base:
             numbers = np.arange(len(marks))
-            return FilmIndex(numbers, None, numbers / rate)
+            return FilmIndex(numbers, None, numbers / rate, missing)
         pts = np.unique(np.array([pts for pts, _ in marks], dtype=np.int64))
         keys = np.unique(np.array([pts for pts, is_key in marks if is_key], dtype=np.int64))
-        return FilmIndex(pts, keys, (pts - pts[0]) * base)
+        return FilmIndex(pts, keys, (pts - pts[0]) * base, missing)
 
 
 @contextmanager

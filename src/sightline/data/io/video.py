@@ -17,19 +17,19 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from sightline.data.io.file_types import ALL_EXTENSIONS, open_file
 from sightline.data.io.images import max_pixels
 from sightline.data.io.video_probe import (
     EXTENSIONS,
     TIMEOUT,
     addresses,
+    is_film,
     is_video,
     library,
     open_container,
     reason,
     webcam,
 )
-from sightline.errors import DataError, UnreadableImage
+from sightline.errors import DataError
 
 __all__ = ["EXTENSIONS", "Facts", "Frame", "Video", "addresses", "is_film", "is_video", "library"]
 
@@ -301,15 +301,3 @@ def _upright(frame: Any) -> np.ndarray:
     """(H, W, 3) uint8 RGB, turned by the display matrix."""
     pixels = frame.to_ndarray(format="rgb24")
     return np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90)))
-
-
-def is_film(path: Path) -> bool:
-    """Whether a named file is a video: by its extension, else by its content."""
-    ending = path.suffix.lower()
-    if ending in ALL_EXTENSIONS or ending in EXTENSIONS:
-        return ending in EXTENSIONS
-    try:
-        with open_file(path) as (file, _):
-            return is_video(file.read(512))
-    except UnreadableImage:
-        return False

@@ -12,7 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ...errors import DataError, MissingExtra, UsageError
+from ...errors import DataError, MissingExtra, UnreadableImage, UsageError
+from .file_types import ALL_EXTENSIONS, open_file
 
 EXTENSIONS = frozenset(
     {
@@ -147,3 +148,15 @@ def webcam(number: int) -> Any:
         raise UsageError(
             f"Webcam {number} ({name}) cannot be opened: {reason(error)}.{devices_text}"
         ) from error
+
+
+def is_film(path: Path) -> bool:
+    """Whether a named file is a video: by its extension, else by its content."""
+    ending = path.suffix.lower()
+    if ending in ALL_EXTENSIONS or ending in EXTENSIONS:
+        return ending in EXTENSIONS
+    try:
+        with open_file(path) as (file, _):
+            return is_video(file.read(512))
+    except UnreadableImage:
+        return False
