@@ -28,7 +28,7 @@ CARD = AuditCard(
     rank=60,
     scores=("ood.worst", "ood.max-softmax", "ood.energy", "ood.knn"),
     least=100,
-    cost=Cost(forwards=4, trains=1),
+    cost=Cost(forwards=8, trains=1),
     bounds={"ood.worst": Bound(at_least=0.8)},
     target_types=("label",),
     needs=("model", "train", "features"),
@@ -105,32 +105,27 @@ def _unlabeled(name: str, images: np.ndarray) -> Dataset:
     return Dataset(name, name, ids, Arrays(images), Unlabeled(len(images)))
 
 
-def _scores(case: Case, dataset: Dataset, bank: np.ndarray) -> dict[str, np.ndarray]:
-    """(N,) of each score; higher is more like the classes."""
-    prediction: Any = case.predict(dataset)
-    logits = _logits(case, dataset)
-    return {
-        "max-softmax": prediction.scores.double().numpy().max(1),
-        "energy": logsumexp(logits, axis=1),
-        "knn": -distance(normalized(case.features_of(dataset)), bank),
-    }
-
-
 @torch.no_grad()
-def _logits(case: Case, dataset: Dataset) -> np.ndarray:
-    """(N, K) float64 outputs before the softmax; log-probabilities of a model without logits.
+def _scores(case: Case, dataset: Dataset, bank: np.ndarray) -> dict[str, np.ndarray]:
+    """(N,) of each score; higher is more like the classes. Images are decoded once.
 
-    Source of their energy: Liu et al., Energy-based out-of-distribution detection, NeurIPS 2020.
+    Source of the energy: Liu et al., Energy-based out-of-distribution detection, NeurIPS 2020; of a model
+    without logits that of its log-probabilities.
     """
-    model: Any = case.model
-    parts = []
+    model, features = case.model, case.features
+    assert model is not None
+    assert features is not None
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in SCORES}
     for batch in case.loader(dataset).epoch(0):
-        outputs = model(batch.images.to(case.devices.device))
-        logits: Tensor = (
-            outputs["logits"] if "logits" in outputs else outputs["scores"].clamp_min(1e-38).log()
-        )
-        parts.append(logits.double().cpu().numpy())
-    return np.concatenate(parts)
+        images = batch.images.to(case.devices.device)
+        outputs = {name: value.float() for name, value in model(images).items()}
+        prediction: Any = model.predict_from_outputs(outputs, case.settings).to("cpu")
+        logits = outputs["logits"] if "logits" in outputs else outputs["scores"].clamp_min(1e-38).log()
+        near = features(model.normalize(images)).flatten(1).double().cpu().numpy()
+        parts["max-softmax"].append(prediction.scores.double().numpy().max(1))
+        parts["energy"].append(logsumexp(logits.double().cpu().numpy(), axis=1))
+        parts["knn"].append(-distance(normalized(near), bank))
+    return {name: np.concatenate(values) for name, values in parts.items()}
 
 
 def normalized(features: np.ndarray) -> np.ndarray:
