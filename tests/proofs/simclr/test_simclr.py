@@ -13,7 +13,6 @@ from sightline.data.open import open_data
 from sightline.storage import read_tensors
 
 pytestmark = pytest.mark.usefixtures("plugins")
-BORROWS = ("embed_toy",)  # the kind of target "vector"
 
 
 def test_an_image_is_known_again_when_it_is_moved(tmp_path: Path) -> None:

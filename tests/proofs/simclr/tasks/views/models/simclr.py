@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from sightline.core.card import ModelCard
 from sightline.core.model import Model
 from sightline.core.sample import Batch
-from sightline.core.targets import target_type
+from sightline.core.targets.vector import Vector
 from sightline.core.task import DataInfo
 
 CARD = ModelCard(
@@ -51,9 +51,8 @@ class SimClr(Model):
         return {"embedding": F.normalize(self.encoder(self.normalize(images)), dim=1)}
 
     @classmethod
-    def to_predictions(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Any:
-        vector: Any = target_type("vector")
-        return vector(answer["embedding"])
+    def to_predictions(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Vector:
+        return Vector(answer["embedding"])
 
     def loss(
         self, batch: Batch, rng: torch.Generator, part: str = "all", outputs: dict[str, Tensor] | None = None
