@@ -36,6 +36,7 @@ SCRIPTS: dict[str, tuple[list[str], str | None]] = {
     "fuzz": (["fuzz.py"], None),
     "parity": (["parity.py"], None),
     "exports": (["exports.py"], ""),
+    "fair": (["fair.py"], "mnist"),
     "export_time": (["export_time.py"], None),
 }
 """Script with its options, and the subfolder of the data that it reads (None: no data)."""

@@ -22,7 +22,7 @@ from sightline.evaluation.attempt import exhibits
 from sightline.inference.model_folder import read_card
 from sightline.report import page
 from sightline.report.page import Page, Section
-from sightline.training import robust, seen_images, session
+from sightline.training import fair, robust, seen_images, session
 from sightline.training.arguments import TrainArguments
 from sightline.training.plan import Plan, make_plan
 from sightline.training.prepare_data import PreparedData, look_at
@@ -79,12 +79,10 @@ def _plans(arguments: TrainArguments, k: int) -> list[Plan]:
     prepared = look_at(arguments)
     same = group_duplicates(prepared.dataset, prepared.scan)
     tests = folds(prepared.dataset, k, seed=arguments.seed, strata=prepared.stratify_labels, together=same)
-    return [
-        seen_images.validate(
-            robust.validate(make_plan(arguments, prepared, splits=_splits(prepared, test, arguments)))
-        )
-        for test in tests
-    ]
+    plans = [make_plan(arguments, prepared, splits=_splits(prepared, test, arguments)) for test in tests]
+    for part in (robust, fair, seen_images):
+        plans = [part.validate(plan) for plan in plans]
+    return plans
 
 
 def _carry_out(plans: list[Plan], whole: Run) -> Run:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sightline.core.run import Run
 from sightline.errors import UsageError
-from sightline.training import cross_validation, pruned_run, robust, seen_images, session, teacher_run
+from sightline.training import cross_validation, fair, pruned_run, robust, seen_images, session, teacher_run
 from sightline.training.arguments import TrainArguments
 from sightline.training.plan import Plan, make_plan
 from sightline.training.resumed_arguments import Resumed
@@ -45,7 +45,7 @@ def resume_run(again: Resumed) -> Run:
 def _plan(arguments: TrainArguments) -> Plan:
     """The plan, after its teacher, its pruned run and its promise were validated."""
     plan = make_plan(pruned_run.asked_for(arguments))
-    for part in (pruned_run, teacher_run, robust, seen_images):
+    for part in (pruned_run, teacher_run, robust, fair, seen_images):
         plan = part.validate(plan)
     pruned_run.dry_run(plan)
     teacher_run.dry_run(plan)

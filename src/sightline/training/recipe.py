@@ -28,6 +28,9 @@ class Recipe:
         augment: Strength of data augmentation.
         patience: Stop when validation has not improved for this many epochs; 0 is never.
         robust: Train against attacks of this ball, such as linf:8/255 or l2:0.5, in images from 0 to 1.
+        fair: Treat groups of images alike: draw them equally often, let the worst count most (group DRO), or
+            fit the last layer anew. The worst group on validation chooses the weights.
+        group: Column of the data that names the groups of --fair.
         monitor: Validation criterion for the best weights; the other breaks ties.
         optimizer: sgd, adam, adamw, adadelta, or any other class of torch.optim.
         schedule: Learning-rate schedule.
@@ -65,6 +68,8 @@ class Recipe:
     augment: Literal["none", "light", "standard", "strong"] | None = None
     patience: Annotated[int | None, Range()] = None
     robust: str | None = None
+    fair: Literal["balanced", "dro", "last-layer"] | None = None
+    group: str | None = None
     monitor: Literal["loss", "score"] | None = None
     optimizer: Annotated[str | None, Heading("Optimizer")] = None
     schedule: Literal["constant", "step", "cosine", "onecycle", "plateau"] | None = None

@@ -38,7 +38,7 @@ from sightline.inference.predict_batches import Predicted, predict
 from sightline.models.surgery import layer_widths
 from sightline.models.weights import embedded, load
 from sightline.ops.resize_shape import fixed
-from sightline.training import auto_batch_size, pruned_run, robust, teacher_run
+from sightline.training import auto_batch_size, fair, pruned_run, robust, teacher_run
 from sightline.training.callbacks.base import Callback
 from sightline.training.callbacks.early_stop import EarlyStop
 from sightline.training.callbacks.energy import Energy
@@ -114,6 +114,7 @@ def loader(
         train=train,
         seed=plan.arguments.seed,
         sampler=recipe.sampler or "random",
+        weights=fair.sampling_weights(plan, dataset) if train else None,
         workers=recipe.workers or 0,
         cache=size_in_bytes(recipe.cache or "0"),
         augment=_augment(plan, mix) if train else None,
@@ -179,6 +180,7 @@ def fit(
     trainer = TRAINERS.load(plan.method.CARD.trainer)
     train: Any = loader(plan, plan.part("train"), devices, train=trainer.CARD.steps)
     val = loader(plan, plan.part("val"), devices)
+    by_group = fair.objective(plan, devices)
     attack, validate = _attacks(plan, devices, lambda m: validation(m, val, plan, devices))
     job = Job(
         model,
@@ -188,10 +190,11 @@ def fit(
         run,
         devices,
         plan.arguments.seed,
-        callbacks=[*_callbacks(plan, run, devices), *extra],
+        callbacks=[*_callbacks(plan, run, devices), *((by_group,) if by_group else ()), *extra],
         resume=resume,
         teacher=teacher_run.open_teacher(plan, devices),
         attack=attack,
+        fair=by_group,
         prepare=_probe(plan, devices),
         doubt=len(plan.part("val")) ** -0.5,  # the log loss of an image varies by about its own size
     )
@@ -220,7 +223,7 @@ def validation(model: Model, val: AnyLoader, plan: Plan, devices: Devices) -> di
     value = metric.compute()
     turned = value if metric.card.higher_is_better else -value
     loss = {} if prediction.loss is None else {"val_loss": prediction.loss}
-    return {**loss, f"val_{main}": value, "val_score": turned}
+    return {**loss, f"val_{main}": value, "val_score": turned, **fair.worst(plan, prediction)}
 
 
 def predict_part(model: Model, plan: Plan, part: AnyLoader, devices: Devices) -> Predicted:

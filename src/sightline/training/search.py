@@ -99,6 +99,11 @@ def check_searchable(first: Plan) -> None:
             f"--robust {first.recipe.robust}: a search goes by the score of images as they are. Search "
             "without it, and train with it and the settings that were found."
         )
+    if first.recipe.fair is not None:
+        raise UsageError(
+            f"--fair {first.recipe.fair}: a search goes by the score of all images. Search without it, and "
+            "train with it and the settings that were found."
+        )
     if not first.trainer.steps and not tunable(first):
         raise UsageError(
             f"Model '{first.method.CARD.name}' {first.trainer.verb}: there is no learning rate and no batch "

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
 from sightline import storage
 from sightline.console import say
@@ -29,7 +30,7 @@ from sightline.evaluation import (
 )
 from sightline.evaluation.attempt import attempt, exhibits
 from sightline.evaluation.frozen_features import Frozen
-from sightline.training import first_step, robust, run_report, seen_images, teacher_run
+from sightline.training import fair, first_step, robust, run_report, seen_images, teacher_run
 from sightline.training.plan import Plan, make_plan
 from sightline.training.recipe import Recipe
 from sightline.training.resumed_arguments import Resumed, same_data
@@ -40,6 +41,7 @@ from sightline.training.runner import (
     model_config,
     predict_part,
     run_record,
+    validation,
     with_auto_batch_size,
 )
 
@@ -108,7 +110,14 @@ def _fit_model(plan: Plan, run: Run, devices: Devices, resume: bool) -> tuple[Mo
     """The trained and calibrated model, written to model/, and the seconds of training."""
     model, elapsed = fit(plan, run, devices, resume=resume)
     part = plan.part("val")
-    batches = loader(plan, part, devices)
+    batches: Any = loader(plan, part, devices)
+    fair.fit_last_layer(
+        model,
+        plan,
+        lambda items: cast(Any, loader(plan, items, devices)),
+        lambda m: validation(m, batches, plan, devices),
+        devices,
+    )
     val = predict_part(model, plan, batches, devices)
     model.settings.update(plan.task.calibrate(val.prediction, val.target))
     if calibration := model.settings.get("calibration"):
@@ -146,6 +155,8 @@ def _tested(plan: Plan, run: Run, model: Model, devices: Devices, elapsed: float
     results.conclusions += conclusions.scores_without_leaks(plan.task, plan.findings, prediction, groups)
     results.conclusions += conclusions.diagnose_training(run)
     results.conclusions += robust.conclude(run, plan.recipe.robust, len(plan.part("val")))
+    sentences, by_group = fair.conclude(plan, prediction, groups)
+    results.conclusions += sentences
     chosen, says = seen_images.test_images_seen(run.path), "chose the weights that this run began with"
     results.conclusions += conclusions.without(plan.task, chosen, prediction, groups, says)
     results.conclusions += conclusions.advise(run, results, len(plan.dataset), elapsed) + _test_origin(plan)
@@ -167,6 +178,7 @@ def _tested(plan: Plan, run: Run, model: Model, devices: Devices, elapsed: float
         "cost": cost.measure_cost(model, plan.settings, run, elapsed),
     }
     frame_order.add_to(results, plan.task, prediction, reordered)
+    results.figures += by_group
     results.figures += group_scores.group_figures(plan.task, prediction.prediction, prediction.target, groups)
     results.metadata |= {k: v for k, v in model.settings.items() if k in ("temperature", "calibration")}
     if "calibration" in model.settings:

@@ -36,6 +36,14 @@ class Stateful(Protocol):
         ...
 
 
+class Objective(Protocol):
+    """Interface of what gives the losses of a batch instead of the model."""
+
+    def losses(self, model: Model, batch: Batch, rng: torch.Generator, turn: str, /) -> dict[str, Tensor]:
+        """As `Model.loss`."""
+        ...
+
+
 @dataclass
 class Training:
     """State of a training.
@@ -63,6 +71,7 @@ class Training:
     callbacks: Sequence[Stateful]
     teacher: Teacher | None = None
     attack: Attack | None = None
+    fair: Objective | None = None
     epoch: int = 1
     batch: int = 0
     step: int = 0

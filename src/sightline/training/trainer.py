@@ -14,7 +14,7 @@ from sightline.devices import Devices
 from sightline.training.callbacks.base import Callback
 from sightline.training.distillation import Teacher
 from sightline.training.recipe import Recipe
-from sightline.training.state import Attack, Training
+from sightline.training.state import Attack, Objective, Training
 
 
 class Batches(Protocol):
@@ -67,6 +67,7 @@ class Job:
         resume: Go on from the run's newest checkpoint.
         teacher: Another model that it learns from.
         attack: Changes each batch before its step.
+        fair: Gives the losses instead of the model, by groups of the items.
         prepare: Changes the model before the first step, and makes a model of it that training must beat:
             it is validated, and kept until better weights come. After training the mean of both is tried.
         doubt: Standard error of the validation loss as a share of it: where the loss decides, others than
@@ -84,6 +85,7 @@ class Job:
     resume: bool = False
     teacher: Teacher | None = None
     attack: Attack | None = None
+    fair: Objective | None = None
     prepare: Callable[[Model], None] | None = None
     doubt: float = 0.0
 
@@ -98,6 +100,7 @@ class Job:
             self.callbacks,
             self.teacher,
             self.attack,
+            self.fair,
         )
 
     @contextmanager

@@ -18,26 +18,25 @@ from sightline.core.sample import Batch
 from sightline.devices import Devices
 from sightline.errors import UsageError
 from sightline.training import optimizers
-from sightline.training.distillation import Teacher
 from sightline.training.failures import check_finite
 from sightline.training.freezing import frozen, layer_scales
 from sightline.training.lr_schedule import factor
 from sightline.training.progress import progress_of
 from sightline.training.recipe import Recipe
-from sightline.training.state import Training
+from sightline.training.state import Objective, Training
 
 
 class _Loss(nn.Module):
     """Module whose forward returns the loss, so that DDP can average gradients."""
 
-    def __init__(self, model: Model, teacher: Teacher | None) -> None:
+    def __init__(self, model: Model, objective: Objective | None) -> None:
         super().__init__()
-        self.model, self.teacher = model, teacher
+        self.model, self.objective = model, objective
 
     def forward(self, batch: Batch, rng: torch.Generator, turn: str) -> dict[str, Tensor]:
-        if self.teacher is None:
+        if self.objective is None:
             return self.model.loss(batch, rng, turn)
-        return self.teacher.losses(self.model, batch, rng, turn)
+        return self.objective.losses(self.model, batch, rng, turn)
 
 
 @dataclass
@@ -103,7 +102,7 @@ class Steps:
         """Wrap the losses for DDP: processes average the gradients of the parameters of each turn."""
         for turn in self.turns:
             with frozen(turn.others):
-                module = training.devices.wrap(_Loss(training.model, training.teacher))
+                module = training.devices.wrap(_Loss(training.model, training.teacher or training.fair))
             turn.module = torch.compile(module) if training.recipe.compile else module  # type: ignore[assignment]
 
     def step(self, training: Training, batch: Batch, batches: int, boundary: bool) -> None:
