@@ -1,4 +1,4 @@
-"""Colored MNIST: the class is whether a digit is 5 or more, and its color says it in 99 % of 30,000 training and
+"""Colored MNIST: the class is whether a digit is 5 or more, and its color says it in 99 % of the training and
 validation images; in the test images color says nothing. Plain training beside the three kinds of --fair.
 
 python benchmarks/fair.py --data FOLDER/mnist [--seeds 1] [--epochs 3] [--images 30000]
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 import sightline as sl
 from _common import arguments, report
 from sightline.data.io.encode import encode_png

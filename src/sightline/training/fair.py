@@ -113,8 +113,8 @@ def validate(plan: Plan) -> Plan:
     if len(ranked) < 2:
         raise UsageError(
             f"--fair {fair}: {len(ranked)} of {len(groups.names)} groups of '{column}' have {FEWEST} "
-            "validation images or more, and the worst one is to choose the weights. Give a larger val part, or leave "
-            "--fair out."
+            "validation images or more, and the worst one chooses the weights. Give a larger val part, or "
+            "leave --fair out."
         )
     words = (
         f"{IN_WORDS[fair]}; {len(groups.names)} groups by {column}, of {counts.min():,} to {counts.max():,} "
