@@ -303,14 +303,14 @@ def fit_last_layer(
     drawn = rng.choice(len(part), min(len(part), FEATURES), p=weights / weights.sum())
     fit_probe(model, [loader(part.subset(np.sort(drawn)))], loader(plan.part("val")), devices)
     after = validate(model)
-    kept = after["val_score"] > before["val_score"]
-    if not kept:
+    better = after["val_score"] > before["val_score"]
+    if not better:
         _head(model)
         model.backbone().head.load_state_dict(head)  # type: ignore[union-attr]
     if devices.first:
         say(
             f"last layer  worst group on validation {before['val_worst']:.4f} before, "
-            f"{after['val_worst']:.4f} after: {'kept' if kept else 'the layer stays as it was'}"
+            f"{after['val_worst']:.4f} after: {'kept' if better else 'the layer stays as it was'}"
         )
 
 
