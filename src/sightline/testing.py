@@ -51,7 +51,7 @@ def toy_plan(
     prepared = PreparedData(card, dataset, scan(dataset), [], {}, [])
     splits = np.array([*["train"] * (n - 2), "val", "test"], dtype=object)
     package = TASKS.load(name)
-    trained = trainer_of(package.MODELS.load(model or card.default_model)).steps
+    trained = trainer_of(package.MODELS.load((model or card.default_model).partition(":")[0])).steps
     recipe = Recipe(augment="none" if trained else None, batch_size=n)
     arguments = TrainArguments("toy", task=name, model=model, recipe=recipe, options=dict(options or {}))
     return make_plan(arguments, prepared, splits=splits)

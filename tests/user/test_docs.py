@@ -86,7 +86,8 @@ def test_documented_commands_are_right(words: list[str]) -> None:
 def check_settings(given: dict[str, Any]) -> None:
     """Loose options belong to a task or a network, and values are such as training takes."""
     network = given.get("model") or registry.DEFAULT
-    network = registry.DEFAULT if network in METHODS or network.startswith(PREFIX) else network
+    by_task = network.partition(":")[0] in METHODS or network.startswith(PREFIX)
+    network = registry.DEFAULT if by_task else network
     registry.card(network)
     tasks = [given["task"]] if given.get("task") else TASKS.names()
     options = {k.replace("-", "_"): v for k, v in given.get("options", {}).items()}

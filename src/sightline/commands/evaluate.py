@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from sightline.config import Heading
+from sightline.config import Heading, Range
 from sightline.declaration import command
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ def evaluate(
     *,
     split: Literal["train", "val", "test", "all"] | None = None,
     device: str = "auto",
+    views: Annotated[int, Range(1)] = 1,
     out: Path | None = None,
     format: Annotated[str | None, Heading("Data")] = None,
     target: str | None = None,
@@ -33,6 +34,7 @@ def evaluate(
         split: Part of the data. Left out: test, or all of other data without splits. Data that are the run's
             own, wherever they lie, are split as the run split them.
         device: auto, cpu, cuda, cuda:N or mps.
+        views: Views of each clip for models of clips: samples of other frames, whose scores are averaged.
         out: File for the report; by default in the run folder.
         format: Format of the other data.
         target: Label column of a table.
@@ -50,18 +52,20 @@ def evaluate(
     from sightline.inference import threads
     from sightline.inference.model_folder import restore
     from sightline.inference.predict_batches import predict
+    from sightline.inference.views import in_views
 
     if task is not None:
         return _predictions(Path(run), data, task, split, out, format, target, data_dir)
     opened = Run.open(run)
     model, trained, _ = restore(opened.path)
+    model = in_views(model, trained, views)
     settings = model.settings
     dataset = scored_data.open_for(opened, data, format, target, data_dir)
     scored = scored_data.images_to_score(opened, dataset, settings, split, data)
     part, name = scored.part, scored.name
     looks = test_ledger.record_test_access(opened, scored.held, "evaluate") if name in ("test", "all") else 0
     devices = Devices.start(device)
-    loader = batches(part, settings, batch_size=BATCH_SIZE)
+    loader = batches(part, settings, batch_size=max(1, BATCH_SIZE // views))
     model = model.to(devices.device)
     with threads.few_threads([model], BATCH_SIZE, devices):
         prediction = predict(model, loader, devices)
@@ -78,13 +82,20 @@ def evaluate(
     results.figures = exhibits(
         trained, prediction.prediction, prediction.target, prediction.ids, settings, results.conclusions
     )
-    results.metadata = {"run": str(opened.path), "test_access_count": looks}
+    results.metadata = {"run": str(opened.path), "test_access_count": looks, "views": views}
+    if views > 1:
+        frames = settings["frames"] // views
+        results.conclusions.append(
+            f"Scores are means of {views} views of each clip, of {frames} frames each: {views} times the time "
+            "of the network. One view is the default."
+        )
     frame_order.add_to(results, trained, prediction, reordered)
     results.figures += group_scores.group_figures(
         trained, prediction.prediction, prediction.target, part.groups
     )
-    file = out or opened.path / f"evaluation-{results.data}-{results.split}.html"
-    scored_data.write(results, part, opened.path.name, file)
+    suffix = f"-{views}-views" if views > 1 else ""
+    name = f"evaluation-{results.data}-{results.split}{suffix}.html"
+    scored_data.write(results, part, opened.path.name, out or opened.path / name)
     return results
 
 

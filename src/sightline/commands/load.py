@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 
 @command
-def load(path: Path | str, *, device: str = "auto", boxes: Path | str | None = None) -> Predictor:
+def load(
+    path: Path | str, *, device: str = "auto", boxes: Path | str | None = None, views: int = 1
+) -> Predictor:
     """Load a predictor from a run folder or a model folder. Loading runs no code from the file.
 
     Args:
@@ -20,6 +22,7 @@ def load(path: Path | str, *, device: str = "auto", boxes: Path | str | None = N
         device: auto, cpu, cuda, cuda:N or mps.
         boxes: Boxes for keypoints trained on crops of objects: run folder of the detector that finds them, or
             a file or folder of boxes in any format (COCO annotations or results, YOLO, CSV, ...).
+        views: Views of each clip for models of clips: samples of other frames, whose scores are averaged.
     """
     from sightline.inference.predictor import ModelPredictor
 
@@ -27,4 +30,4 @@ def load(path: Path | str, *, device: str = "auto", boxes: Path | str | None = N
         from sightline.inference.top_down import TopDown
 
         return TopDown(Path(path), Path(boxes), device)
-    return ModelPredictor(Path(path), device)
+    return ModelPredictor(Path(path), device, views)

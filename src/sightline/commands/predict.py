@@ -38,6 +38,7 @@ def predict(
     fill: Annotated[int, Range(0)] = 0,
     window: Annotated[str | None, Heading("Long films")] = None,
     stride: str | None = None,
+    views: Annotated[int, Range(1)] = 1,
     allow_http: Annotated[bool, Heading("Special sources and machines")] = False,
     prompt: str | None = None,
     boxes: Path | None = None,
@@ -71,6 +72,7 @@ def predict(
         window: Length of the clips that a film is cut into, such as 2s, for models of clips: the result says
             what happens when. By default a film is one clip.
         stride: Time from the start of a window to that of the next, such as 1s; by default the length.
+        views: Views of each clip for models of clips: samples of other frames, whose scores are averaged.
         allow_http: Allow http addresses, as video streams. Images are never downloaded.
         prompt: Prompt for segmentation if `run` is sam:FOLDER (such as "box 10,20,110,220; point 40,50"); the
             box of the object in the first frame for track:mosse.
@@ -88,11 +90,11 @@ def predict(
 
     if ray is not None:
         idle = {"--allow-http": allow_http, "--prompt": prompt, "--crops": crops, "--track": track,
-                "--boxes": boxes, "--window": window, "--stride": stride}  # fmt: skip
+                "--boxes": boxes, "--window": window, "--stride": stride, "--views": views > 1}  # fmt: skip
         return _on_ray(run, source, ray, idle, out=out, to=to, batch_size=batch_size, device=device, top=top,
                        min_score=min_score, classes=classes)  # fmt: skip
     options, windows = tracking.TrackOptions(track, tracker, line, zone, fill), _windows(window, stride)
-    predictor = promptable.predictor(run, prompt, device, boxes)
+    predictor = promptable.predictor(run, prompt, device, boxes, views)
     settings, names = predictor.settings, predictor.settings.get("classes", [])
     kind = presenters.kind_of(predictor.task.card.prediction_type)
     form = writers.form_of(out, to, kind)
@@ -100,7 +102,7 @@ def predict(
     least = filters.least_of(settings, min_score)
     tracked = options.tracking(kind, predictor.task, least, min_score or 0.0, chosen)
     sources = Sources.for_model(source, settings, allow_http, windows)
-    summary = Predicted.of(sources, out, 0 if kind.objects else None)
+    summary = Predicted.of(sources, out, 0 if kind.objects else None, views)
     wish = filters.OutputFilter(kind, names, top, 0.0 if tracked else least, chosen, sources.films)
     measured = replace(wish, least=0.0) if writers.unfiltered(form) and min_score is None else None
     ids = settings.get("class_ids") or list(range(len(names)))

@@ -25,6 +25,7 @@ from sightline.inference.model_folder import require_whole_images, restore
 from sightline.inference.predict_batches import at_once
 from sightline.inference.presenters import kind_of
 from sightline.inference.sources import Answer, Input, Sources
+from sightline.inference.views import in_views
 from sightline.ops.resize_shape import equal_shapes
 
 
@@ -37,10 +38,11 @@ class ModelPredictor:
         model: The network, in evaluation mode.
     """
 
-    def __init__(self, path: Path, device: str) -> None:
+    def __init__(self, path: Path, device: str, views: int = 1) -> None:
         model, task, card = restore(path)
         require_whole_images(card["model_config"], f"{path} cannot predict")
-        self._hold(model, task, card["model_config"], device)
+        model = in_views(model, task, views)
+        self._hold(model, task, model.settings if views > 1 else card["model_config"], device)
 
     @classmethod
     def of(cls, model: Model, task: Task, settings: dict[str, Any], device: str) -> ModelPredictor:

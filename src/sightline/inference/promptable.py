@@ -13,6 +13,7 @@ from sightline.core.predictor import Outcome
 from sightline.devices import pick
 from sightline.errors import UnreadableImage, UsageError
 from sightline.inference import untrained
+from sightline.inference.model_folder import holds_model
 from sightline.inference.predictor import ModelPredictor
 from sightline.inference.sources import Answer, Input, Sources
 from sightline.inference.top_down import TopDown
@@ -20,16 +21,20 @@ from sightline.tasks import TASKS
 
 
 def predictor(
-    run: Path, prompt: str | None, device: str, boxes: Path | None = None
+    run: Path, prompt: str | None, device: str, boxes: Path | None = None, views: int = 1
 ) -> ModelPredictor | Prompted:
     """The predictor of a run, a promptable model, or a model with nothing to train by its name.
 
     Raises:
-        UsageError: If a prompt is missing, or is none of this model's.
+        UsageError: If a prompt is missing, or is none of this model's; if it has no views.
     """
+    if views > 1 and not holds_model(run):
+        raise UsageError(f"--views {views} is for runs of models of clips. {run} is none: leave --views out.")
     if boxes is not None:
         if prompt is not None:
             raise UsageError("--boxes cannot be given with --prompt: leave one out.")
+        if views > 1:
+            raise UsageError("--boxes cannot be given with --views: leave one out.")
         return TopDown(run, boxes, device)
     promptable = {name: module for task in TASKS.names() for name, module in _prompted(task).items()}
     whole = str(run) in promptable
@@ -40,7 +45,7 @@ def predictor(
                 f"--prompt is for {', '.join(promptable)}, as in sam:FOLDER. {run} answers without."
             )
         named = None if run.exists() else untrained.predictor(str(run), device)
-        return named or ModelPredictor(run, device)
+        return named or ModelPredictor(run, device, views)
     if prompt is None:
         raise UsageError(f'{run} must be told what to look for: --prompt "box 10,20,110,220; point 40,50".')
     return Prompted(importlib.import_module(promptable[kind]).predictor(weights, prompt, pick(device)))

@@ -31,6 +31,7 @@ class Predicted:
         without: Images in which no object was found; None where objects are not looked for.
         counts: What crossed the lines and was in the zones of each film.
         time_line: What happens when, in films that are seen in windows.
+        views: Views of each clip whose scores were averaged.
     """
 
     total: int = 0
@@ -43,11 +44,13 @@ class Predicted:
     without: int | None = None
     counts: list[Row] = field(default_factory=list)
     time_line: list[Row] = field(default_factory=list)
+    views: int = 1
 
     @classmethod
-    def of(cls, sources: Sources, out: Path | None, without: int | None) -> Predicted:
+    def of(cls, sources: Sources, out: Path | None, without: int | None, views: int) -> Predicted:
         """The summary before anything is predicted."""
-        return cls(out=out, left_out=dict(sources.left_out), hidden=len(sources.hidden), without=without)
+        hidden = len(sources.hidden)
+        return cls(out=out, left_out=dict(sources.left_out), hidden=hidden, without=without, views=views)
 
     @property
     def exit_code(self) -> int:
@@ -85,6 +88,8 @@ class Predicted:
             "out": None if self.out is None else str(self.out),
             "rows": self.rows,
         }
+        if self.views > 1:
+            document["views"] = self.views
         if self.counts:
             document["counts"] = self.counts
         if self.time_line:
@@ -97,6 +102,7 @@ class Predicted:
         if self.shown:
             columns = list(self.shown[0])
             note = f"{len(self.shown)} of {self.total} images"
+            note += f"; means of {self.views} views of each" if self.views > 1 else ""
             note += f"; all in {self.out}" if self.out else ""
             note += f"; nothing was found in {self.without} of them" if self.without else ""
             rows = [[row.get(c, "") for c in columns] for row in self.shown]

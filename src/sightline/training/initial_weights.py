@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -108,6 +108,25 @@ def unsuited(dataset: Dataset, scan: Scan) -> str:
         return ""
     kind = "gray" if gray else "color"
     return f"features of photographs do not pay for {kind} images of about {side} pixels (from {least} on)"
+
+
+def with_variant(arguments: TrainArguments, task: ModuleType, options: type) -> TrainArguments:
+    """The arguments with --model METHOD:VARIANT as --model METHOD --variant VARIANT.
+
+    Args:
+        arguments: What the user asked for.
+        task: Its package.
+        options: Its options; what follows a colon is a variant where they have one.
+
+    Raises:
+        UsageError: If --variant names another one.
+    """
+    method, colon, variant = (arguments.model or "").partition(":")
+    if not colon or method not in task.MODELS or "variant" not in {f.name for f in fields(options)}:
+        return arguments
+    if (other := arguments.options.get("variant", variant)) != variant:
+        raise UsageError(f"--model {arguments.model} and --variant {other} differ. Leave one of them out.")
+    return replace(arguments, model=method, options={**arguments.options, "variant": variant})
 
 
 def choose_model(

@@ -46,6 +46,7 @@ from sightline.training.initial_weights import (
     elongation,
     tuned_defaults,
     untrained,
+    with_variant,
 )
 from sightline.training.optimizers import check_name
 from sightline.training.prepare_data import PreparedData, look_at
@@ -121,6 +122,7 @@ def make_plan(
         DataError: If the data cannot be used, or have faults that were not accepted.
     """
     prepared = prepared or look_at(arguments)
+    arguments = with_variant(arguments, TASKS.load(prepared.card.name), task_type(prepared.card.name).Options)
     card, scan, findings = prepared.card, prepared.scan, prepared.findings
     why = dict(prepared.decisions)
     dataset, given, split_notes = _divided(arguments, prepared, splits)
@@ -242,6 +244,8 @@ def _reasons(card: TaskCard, choice: _Choice, settings: dict[str, Any], scan: Sc
         why["input"] += f", values {span[0]:g} to {span[1]:g} scaled to 8 bits"
     if recipe.resize == "crop":
         why["input"] += f", which leaves out {1 - 1 / elongation(scan):.0%} of the median image"
+    if settings.get("variant"):
+        why["variant"] = settings["variant"]
     if start.tuned and card.tuned_options:
         options = choice.task_options
         why["options"] = ", ".join(f"{name} {getattr(options, name)}" for name in card.tuned_options)

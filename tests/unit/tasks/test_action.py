@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torchvision.models import video
 
 import sightline as sl
 from sightline.core.dataset import Dataset
@@ -21,14 +23,19 @@ from sightline.core.targets.label import ClassLabels
 from sightline.data.io.films import film_frames, film_index
 from sightline.data.loading.loader import Loader
 from sightline.data.transforms.time_crop import time_crop
-from sightline.errors import UnknownName, UsageError
+from sightline.errors import SightlineError, UnknownName, UsageError
 from sightline.evaluation import frame_order
+from sightline.inference.model_folder import restore
+from sightline.inference.views import in_views
 from sightline.metrics.balanced_accuracy import BalancedAccuracy
 from sightline.metrics.hamming import Hamming
 from sightline.metrics.mae import Mae
+from sightline.storage import write_tensors
 from sightline.tasks import TASKS, task_type
 from sightline.tasks.action.baselines import motion_energy, time_profile
+from sightline.tasks.action.models.torchvision import TorchvisionVideo
 from sightline.testing import toy_plan
+from sightline.training.plan import Plan
 from sightline.training.runner import build_model
 from tests.fixtures.clips import write_gif
 
@@ -174,6 +181,39 @@ def test_a_backbone_that_is_not_there_or_not_used_is_refused() -> None:
     assert toy_plan("action", n=4, model="c3d", options={"backbone": "auto"}).settings["backbone"] is None
 
 
+def test_networks_of_torchvision_go_by_name_and_begin_with_a_file(tmp_path: Path) -> None:
+    plan = toy_plan("action", n=4, model="torchvision:mc3_18")
+    assert (plan.settings["method"], plan.decisions["variant"]) == ("torchvision", "mc3_18")
+    theirs: Any = video.mc3_18(weights=None).eval()
+    file = tmp_path / "mc3_18.safetensors"
+    write_tensors(file, theirs.state_dict())
+    network = build_model(replace(plan, arguments=replace(plan.arguments, weights=str(file)))).eval()
+    theirs.fc = torch.nn.Identity()
+    clip = torch.rand(2, 1, 4, 16, 16)
+    backbone: Any = network.backbone()
+    with torch.no_grad():
+        assert torch.allclose(backbone.features(clip), theirs(clip.expand(-1, 3, -1, -1, -1)), atol=1e-4)
+        assert network(clip)["logits"].shape == (2, 2)
+
+
+def test_what_a_network_of_torchvision_cannot_take_is_refused_with_the_way_out() -> None:
+    def plan(model: str, **options: Any) -> Plan:
+        return toy_plan("action", n=4, model=model, options=options)
+
+    with pytest.raises(
+        UsageError, match=r"s3d cannot take clips of 4 frames of 16x16 .*--frames 16 --size 224"
+    ):
+        plan("torchvision:s3d", frames=4)
+    with pytest.raises(UsageError, match="mvit_v2_s cannot take"):
+        plan("torchvision", variant="mvit_v2_s")
+    with pytest.raises(UsageError, match="--model torchvision:s3d and --variant r3d_18 differ"):
+        plan("torchvision:s3d", variant="r3d_18")
+    with pytest.raises(UnknownName, match="Did you mean 'r3d_18'"):
+        plan("torchvision:r3d_19")
+    with pytest.raises(SightlineError, match="are not downloaded"):
+        TorchvisionVideo(plan("torchvision:swin3d_t").settings, pretrained="yes")
+
+
 def test_features_of_baselines_see_motion_and_time() -> None:
     still = np.full((2, 5, 9, 9, 1), 80, np.uint8)
     moving = still.copy()
@@ -260,6 +300,27 @@ def test_overlapping_windows_share_their_moments_and_the_film_is_annotated(
     assert frames[0].shape[0] > frames[0].shape[1], "the label stands below the frame"
 
 
+def test_views_of_a_clip_are_averaged_and_it_is_said(run: Path, data: Path, tmp_path: Path) -> None:
+    model, task, _ = restore(run)
+    assert in_views(model, task, 1) is model
+    clip = torch.randint(0, 256, (2, 1, 12, 16, 16), dtype=torch.uint8)
+    with torch.no_grad():
+        parts = [
+            model.eval().postprocess(model(clip[:, :, k::3]), model.settings)["scores"] for k in range(3)
+        ]
+        outputs = in_views(model, task, 3).eval()(clip)
+    assert torch.allclose(outputs["scores"], torch.stack(parts).mean(0), atol=1e-6)
+    results = sl.evaluate(run, str(data), views=3, device="cpu")
+    assert results.scores["balanced accuracy"].value >= 0.9
+    assert results.metadata["views"] == 3
+    assert any("means of 3 views of each clip, of 4 frames" in text for text in results.conclusions)
+    assert (run / f"evaluation-{data.name}-test-3-views.json").is_file()
+    film = write_gif(tmp_path / "a.gif", np.load(sorted((data / "grow").iterdir())[3]).repeat(3, 0))
+    summary = sl.predict(run, [str(film)], views=3, device="cpu")
+    assert (summary.rows[0]["label"], summary.to_json()["views"]) == ("grow", 3)
+    assert [o.row["label"] for o in sl.load(run, views=2).predict([str(film)])] == ["grow"]
+
+
 def test_windows_of_images_and_a_stride_without_windows_are_refused(
     run: Path, data: Path, tmp_path: Path
 ) -> None:
@@ -270,3 +331,5 @@ def test_windows_of_images_and_a_stride_without_windows_are_refused(
         UsageError, match="--window cuts films into clips; this model takes items of kind 'image'"
     ):
         sl.predict(images.path, [str(data)], window="2s")
+    with pytest.raises(UsageError, match="--views 2 .* takes a image"):
+        sl.predict(images.path, [str(data)], views=2)

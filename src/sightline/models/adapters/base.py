@@ -83,8 +83,8 @@ def padded(images: Tensor, multiple: int) -> Tensor:
 
 
 def see(module: nn.Module, channels: int) -> None:
-    """Replace the first convolution of a network with fresh weights, for images of 1 or 3 channels."""
-    name, conv = next((n, m) for n, m in module.named_modules() if isinstance(m, nn.Conv2d))
+    """Replace the first convolution of a network with fresh weights, for items of other channels."""
+    name, conv = next((n, m) for n, m in module.named_modules() if isinstance(m, nn.Conv2d | nn.Conv3d))
     holder, _, leaf = name.rpartition(".")
     setattr(module.get_submodule(holder), leaf, take_channels(conv, channels, keep=False))
 

@@ -69,10 +69,15 @@ def for_channels(weight: Tensor, wanted: Tensor) -> Tensor:
     colors in turn, scaled so that their sum stays.
 
     Args:
-        weight: (O, 3, k, k), or of any other layer.
+        weight: (O, 3, k, k), (O, 3, k, k, k) for clips, or of any other layer.
         wanted: What it is to replace.
     """
-    if not weight.ndim == wanted.ndim == 4 or weight.shape[1] != 3 or wanted.shape[1] == 3:
+    if (
+        weight.ndim not in (4, 5)
+        or wanted.ndim != weight.ndim
+        or weight.shape[1] != 3
+        or wanted.shape[1] == 3
+    ):
         return weight
     channels = wanted.shape[1]
     if channels == 1:
@@ -80,8 +85,11 @@ def for_channels(weight: Tensor, wanted: Tensor) -> Tensor:
     return weight[:, torch.arange(channels) % 3] * (3 / channels)
 
 
-def take_channels(conv: nn.Conv2d, channels: int, *, keep: bool) -> nn.Conv2d:
-    """A first convolution like this one, for images of other channels.
+Convolution = nn.Conv2d | nn.Conv3d
+
+
+def take_channels(conv: Convolution, channels: int, *, keep: bool) -> Convolution:
+    """A first convolution like this one, for images or clips of other channels.
 
     Args:
         conv: Convolution of an RGB network.
@@ -91,7 +99,7 @@ def take_channels(conv: nn.Conv2d, channels: int, *, keep: bool) -> nn.Conv2d:
     """
     if conv.in_channels == channels:
         return conv
-    adapted = nn.Conv2d(
+    adapted = type(conv)(
         channels,
         conv.out_channels,
         conv.kernel_size,  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from sightline import console
 from sightline.errors import DataError, UsageError
-from sightline.models.backbones._backbone import Backbone
+from sightline.models.backbones._backbone import Backbone, for_channels
 from sightline.storage import read_tensors
 
 WRAPPINGS = ("", "network.", "net.", "network.net.", "module.", "backbone.", "net.backbone.body.",
@@ -30,6 +30,7 @@ class Loaded:
     Attributes:
         source: The file.
         loaded: Tensors that were taken.
+        adapted: Those of them that were made for three colors, and are kernels of other channels now.
         fresh: Tensors of the head that fit another number of outputs and stay as they were.
         missing: Tensors of the network that the file does not have.
         misfits: Tensors of another shape: (name, expected, found).
@@ -38,6 +39,7 @@ class Loaded:
 
     source: Path
     loaded: tuple[str, ...]
+    adapted: tuple[str, ...]
     fresh: tuple[str, ...]
     missing: tuple[str, ...]
     misfits: tuple[tuple[str, tuple[int, ...], tuple[int, ...]], ...]
@@ -47,6 +49,8 @@ class Loaded:
         """The same in words, one line for each kind of finding."""
         total = len(self.loaded) + len(self.fresh) + len(self.missing) + len(self.misfits)
         lines = [f"Weights: {len(self.loaded)} of {total} tensors taken from {self.source}."]
+        if self.adapted:
+            lines.append(f"Made for three colors, adapted to other channels: {_few(self.adapted)}.")
         if self.fresh:
             lines.append(f"The head is for other outputs and starts fresh ({', '.join(self.fresh)}).")
         if self.missing:
@@ -105,6 +109,9 @@ def load_into(module: nn.Module, source: Path, *, fresh_head: bool = False) -> L
     file = find(Path(source))
     state = module.state_dict()
     tensors = _match_prefix(read_tensors(file), state)
+    adapted = {n: for_channels(t, state[n]) for n, t in tensors.items() if n in state}
+    adapted = {n: t for n, t in adapted.items() if t is not tensors[n] and t.shape == state[n].shape}
+    tensors |= adapted
     heads = _head_names(module)
     fits = {n for n, t in tensors.items() if n in state and state[n].shape == t.shape}
     fits -= heads if fresh_head else set()
@@ -112,6 +119,7 @@ def load_into(module: nn.Module, source: Path, *, fresh_head: bool = False) -> L
     loaded = Loaded(
         source=file,
         loaded=tuple(n for n in state if n in fits),
+        adapted=tuple(adapted),
         fresh=tuple(n for n in odd if n in heads),
         missing=tuple(n for n in state if n not in tensors),
         misfits=tuple((n, tuple(state[n].shape), tuple(tensors[n].shape)) for n in odd if n not in heads),

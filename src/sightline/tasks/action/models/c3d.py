@@ -17,7 +17,7 @@ CARD = ModelCard(
     parameters=555_109,
     counted="5 classes, 1x8x16x16",
     defaults={"lr": 2e-3, "epochs": 30},
-    ignores=("backbone",),
+    ignores=("backbone", "variant"),
 )
 WIDTHS = (32, 64, 96, 128)
 

@@ -18,7 +18,7 @@ CARD = ModelCard(
     parameters=206_581,
     counted="5 classes, 1x8x16x16",
     defaults={"lr": 2e-3, "epochs": 30},
-    ignores=("backbone",),
+    ignores=("backbone", "variant"),
 )
 WIDTHS, STRIDES = (32, 64, 64), (2, 2, 1)
 

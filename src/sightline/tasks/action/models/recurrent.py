@@ -40,6 +40,7 @@ class Gru(Recurrent):
         parameters=225_461,
         counted="5 classes, 1x8x16x16",
         defaults={"lr": 2e-3, "epochs": 30},
+        ignores=("variant",),
     )
 
 
@@ -54,6 +55,7 @@ class Lstm(Recurrent):
         parameters=250_293,
         counted="5 classes, 1x8x16x16",
         defaults={"lr": 2e-3, "epochs": 30},
+        ignores=("variant",),
     )
 
 

@@ -18,7 +18,7 @@ CARD = ModelCard(
     parameters=150_645,
     counted="5 classes, 1x8x16x16",
     defaults={"lr": 2e-3, "epochs": 30},
-    ignores=("backbone",),
+    ignores=("backbone", "variant"),
 )
 
 
