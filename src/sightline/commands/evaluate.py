@@ -86,8 +86,8 @@ def evaluate(
     if views > 1:
         frames = settings["frames"] // views
         results.conclusions.append(
-            f"Scores are means of {views} views of each clip, of {frames} frames each: {views} times the time "
-            "of the network. One view is the default."
+            f"Scores are means of {views} views of each clip, of {frames} frames each, which takes "
+            f"{views} times as long. One view is the default."
         )
     frame_order.add_to(results, trained, prediction, reordered)
     results.figures += group_scores.group_figures(

@@ -11,7 +11,6 @@ from sightline.core.model import Model
 from sightline.core.targets.label import ClassLabels
 from sightline.core.targets.number import RegressionValues
 from sightline.core.task import Task
-from sightline.data.inputs import input_kind
 from sightline.errors import UsageError
 
 MEANT = (ClassLabels.kind, RegressionValues.kind)
@@ -68,9 +67,8 @@ def in_views(model: Model, task: Task, views: int) -> Model:
         return model
     spec = InputSpec.of(model.settings)
     if spec.frames is None or task.card.prediction_type not in MEANT:
-        item = input_kind(spec.kind).item
         raise UsageError(
-            f"--views {views} shows a model different frames of each clip and averages its scores; this "
-            f"model takes a {item} and gives {task.card.prediction_type}. Leave --views out."
+            f"--views {views} shows a model other frames of each clip and averages its scores; this model takes "
+            f"items of kind '{spec.kind}' and gives '{task.card.prediction_type}'. Leave --views out."
         )
     return type("InViews", (_InViews,), {"kind": type(model)})(model, views)  # type: ignore[no-any-return]

@@ -331,5 +331,5 @@ def test_windows_of_images_and_a_stride_without_windows_are_refused(
         UsageError, match="--window cuts films into clips; this model takes items of kind 'image'"
     ):
         sl.predict(images.path, [str(data)], window="2s")
-    with pytest.raises(UsageError, match="--views 2 .* takes a image"):
+    with pytest.raises(UsageError, match=r"--views 2 .* of kind 'image'"):
         sl.predict(images.path, [str(data)], views=2)
