@@ -47,14 +47,17 @@ def evaluate(
     from sightline.core.run import Run
     from sightline.data.loading.tiles import batches
     from sightline.devices import Devices
+    from sightline.errors import UsageError
     from sightline.evaluation import conclusions, frame_order, group_scores, scored_data, scoring, test_ledger
     from sightline.evaluation.attempt import exhibits
     from sightline.inference import threads
     from sightline.inference.model_folder import restore
     from sightline.inference.predict_batches import predict
-    from sightline.inference.views import in_views
+    from sightline.inference.views import in_views, views_in_words
 
     if task is not None:
+        if views > 1:
+            raise UsageError("--views is for runs, which predict; --task scores predictions. Leave one out.")
         return _predictions(Path(run), data, task, split, out, format, target, data_dir)
     opened = Run.open(run)
     model, trained, _ = restore(opened.path)
@@ -70,32 +73,18 @@ def evaluate(
     with threads.few_threads([model], BATCH_SIZE, devices):
         prediction = predict(model, loader, devices)
         reordered = frame_order.predict_reordered(model, loader, list(part.ids), devices)
-    scores, metrics = scoring.score(trained, prediction.prediction, prediction.target, part.groups)
+    answers, targets = prediction.prediction, prediction.target
+    scores, metrics = scoring.score(trained, answers, targets, part.groups)
     results = Results(trained.card.name, scored.dataset.name, name, len(part), scores)
-    results.conclusions = conclusions.draw_conclusions(
-        trained, results, metrics, {}, part.groups, prediction.target
-    )
-    results.conclusions += scoring.other_readings(
-        trained, prediction.prediction, prediction.target, part.groups
-    )
-    results.conclusions += scored_data.caveats(opened, scored, looks)
-    results.figures = exhibits(
-        trained, prediction.prediction, prediction.target, prediction.ids, settings, results.conclusions
-    )
+    results.conclusions = conclusions.draw_conclusions(trained, results, metrics, {}, part.groups, targets)
+    results.conclusions += scoring.other_readings(trained, answers, targets, part.groups)
+    results.conclusions += scored_data.caveats(opened, scored, looks) + views_in_words(model, views)
+    results.figures = exhibits(trained, answers, targets, prediction.ids, settings, results.conclusions)
     results.metadata = {"run": str(opened.path), "test_access_count": looks, "views": views}
-    if views > 1:
-        frames = settings["frames"] // views
-        results.conclusions.append(
-            f"Scores are means of {views} views of each clip, of {frames} frames each, which takes "
-            f"{views} times as long. One view is the default."
-        )
     frame_order.add_to(results, trained, prediction, reordered)
-    results.figures += group_scores.group_figures(
-        trained, prediction.prediction, prediction.target, part.groups
-    )
-    suffix = f"-{views}-views" if views > 1 else ""
-    name = f"evaluation-{results.data}-{results.split}{suffix}.html"
-    scored_data.write(results, part, opened.path.name, out or opened.path / name)
+    results.figures += group_scores.group_figures(trained, answers, targets, part.groups)
+    parts = ["evaluation", results.data, results.split, *([f"{views}-views"] if views > 1 else [])]
+    scored_data.write(results, part, opened.path.name, out or opened.path / f"{'-'.join(parts)}.html")
     return results
 
 

@@ -68,7 +68,23 @@ def in_views(model: Model, task: Task, views: int) -> Model:
     spec = InputSpec.of(model.settings)
     if spec.frames is None or task.card.prediction_type not in MEANT:
         raise UsageError(
-            f"--views {views} shows a model other frames of each clip and averages its scores; this model takes "
-            f"items of kind '{spec.kind}' and gives '{task.card.prediction_type}'. Leave --views out."
+            f"--views {views} shows a model other frames of each clip and averages its scores; this model "
+            f"takes items of kind '{spec.kind}' and gives '{task.card.prediction_type}'. Leave --views out."
         )
     return type("InViews", (_InViews,), {"kind": type(model)})(model, views)  # type: ignore[no-any-return]
+
+
+def views_in_words(model: Model, views: int) -> list[str]:
+    """A sentence on the views, where there are several.
+
+    Args:
+        model: See `in_views`.
+        views: Views of each clip.
+    """
+    if views == 1:
+        return []
+    frames = model.settings["frames"] // views
+    return [
+        f"Scores are means of {views} views of each clip, of {frames} frames each, which takes {views} times "
+        "as long. One view is the default."
+    ]
