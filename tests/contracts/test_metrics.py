@@ -23,6 +23,7 @@ from sightline.core.targets.label import ClassLabels
 from sightline.core.targets.masks import IGNORE_INDEX, SemanticMasks
 from sightline.core.targets.number import RegressionValues
 from sightline.core.targets.outlines import InstanceMasks
+from sightline.core.targets.text import Captions
 from sightline.core.targets.tracks import Tracks
 from sightline.metrics import METRICS
 from sightline.metrics.intervals import score, under
@@ -51,6 +52,8 @@ def answers(kind: str, n: int, seed: int = 0) -> tuple[Any, Any]:
         return prediction, target
     if kind == "keypoints":
         return poses(n, rng)
+    if kind == "text":
+        return captions(n, rng)
     if kind == "number":
         target = rng.normal(size=(n, 2))
         return RegressionValues(torch.tensor(target + 0.3 * rng.normal(size=(n, 2)))), RegressionValues(
@@ -147,6 +150,24 @@ def poses(n: int, rng: np.random.Generator) -> tuple[Keypoints, Keypoints]:
     return outputs.select(torch.tensor(rng.random(m) < 0.9)), target
 
 
+def captions(n: int, rng: np.random.Generator) -> tuple[Captions, Captions]:
+    """Sentences of a small grammar with one reference; in a third of them a word is another."""
+    words = (
+        ["a", "the"],
+        ["red", "blue", "green"],
+        ["star", "ball", "dog"],
+        ["is", "lies"],
+        ["here", "there"],
+    )
+    target = [[str(rng.choice(some)) for some in words] for _ in range(n)]
+    said = [list(row) for row in target]
+    for row in said:
+        if rng.random() < 0.3:
+            row[rng.integers(len(row))] = "cat"
+    outputs, references = (Captions(tuple((" ".join(row),) for row in rows)) for rows in (said, target))
+    return outputs.as_prediction(0), references
+
+
 def perfect(kind: str) -> tuple[Any, Any]:
     target = answers(kind, 60)[1]
     if kind == "masks":
@@ -240,6 +261,8 @@ def test_weights_count_images(name: str, kind: str) -> None:
     assert metric.compute_from(stats, np.full(50, 7.0)) == pytest.approx(plain, rel=1e-12)
     times = np.random.default_rng(1).integers(0, 4, 50)
     index = torch.tensor(np.repeat(np.arange(50), times))
+    if name == "cider":  # how rare words are is that of the images that there are
+        return
     repeated = metric.compute_from(metric.sample_statistics(prediction[index], target[index]))
     assert metric.compute_from(stats, times.astype(float)) == pytest.approx(repeated, rel=1e-9)
     both = under(metric, stats, np.stack([np.ones(50), times.astype(float)]))

@@ -19,26 +19,30 @@ from sightline.core.targets.label import ClassLabels
 from sightline.core.targets.masks import SemanticMasks
 from sightline.core.targets.number import RegressionValues
 from sightline.core.targets.outlines import InstanceMasks
+from sightline.core.targets.text import Captions
 from sightline.data.io.pixels import Arrays
 from sightline.data.parsing.options import ReadOptions
+from sightline.data.synthetic.captioned import captioned_scene
 from sightline.data.synthetic.shapes import SHAPES, Scene, class_map, scene
 from sightline.errors import UsageError
 
 CARD = FormatCard(
     name="shapes",
     summary="1,000 generated scenes of shapes, targets known; shapes:multi, :count, :area, :boxes, :masks, "
-    ":outlines, :keypoints",
-    recognized_by="the name shapes, shapes:multi, :count, :area, :boxes, :masks, :outlines or :keypoints, "
+    ":outlines, :keypoints, :captions",
+    recognized_by="the name shapes, shapes:multi, :count, :area, :boxes, :masks, :outlines, :keypoints or "
+    ":captions, "
     "with :300 for 300 scenes",
-    target_types=("label", "number", "instances", "masks", "outlines", "keypoints"),
+    target_types=("label", "number", "instances", "masks", "outlines", "keypoints", "text"),
 )
 NAMES = {"shapes": CARD.summary}
-KINDS = ("one", "multi", "count", "area", "boxes", "masks", "outlines", "keypoints")
+KINDS = ("one", "multi", "count", "area", "boxes", "masks", "outlines", "keypoints", "captions")
 COUNT, SEED = 1000, 0
 SIZE, PLACES_SIZE = (64, 64), (128, 128)
 _PLACES = ("boxes", "masks", "outlines", "keypoints")
 _SINGLE = ("one", "keypoints")
-_BY_TARGET = {"number": "count", "instances": "boxes", **{k: k for k in ("masks", "outlines", "keypoints")}}
+_BY_TARGET = {"number": "count", "instances": "boxes", "text": "captions",
+              **{k: k for k in ("masks", "outlines", "keypoints")}}  # fmt: skip
 SKELETON = Skeleton.from_names(
     ["center", "top", "right", "bottom", "left"], limbs=[(0, 1), (0, 2), (0, 3), (0, 4)]
 )
@@ -54,8 +58,8 @@ def sniff(source: str, options: ReadOptions) -> float:
 def read(source: str, options: ReadOptions) -> Dataset:
     """Scenes of one shape: which (`shapes`), or its center and rim (`keypoints`). Or of 1 to 4: which
     (`multi`), how many (`count`), how large (`area`), or where: boxes (`boxes`), the class of each pixel
-    (`masks`) or the pixels of each shape (`outlines`). Scenes are 64 x 64 pixels, those that say where
-    128 x 128.
+    (`masks`) or the pixels of each shape (`outlines`). Or of two: what is where, in words (`captions`).
+    Scenes are 64 x 64 pixels, those that say where 128 x 128.
 
     Area is the share of the image that shapes cover, in per cent. Boxes are around what is visible; shapes
     that others cover whole have none. The first class of a mask is the background. Scene i depends on i only.
@@ -64,6 +68,8 @@ def read(source: str, options: ReadOptions) -> Dataset:
         UsageError: If what follows the colon is none of these, nor a number of scenes.
     """
     kind, count = _parse_name(source, options)
+    if kind == "captions":
+        return _captioned(count)
     size = PLACES_SIZE if kind in _PLACES else SIZE
     scenes = [
         scene(np.random.default_rng([SEED, i]), size, 1 if kind in _SINGLE else None) for i in range(count)
@@ -77,6 +83,14 @@ def read(source: str, options: ReadOptions) -> Dataset:
         classes=_classes(kind),
         outputs=(kind,) if kind in ("count", "area") else (),
     )
+
+
+def _captioned(count: int) -> Dataset:
+    """Scenes of two shapes, with what is where in two sentences."""
+    scenes = [captioned_scene(np.random.default_rng([SEED, i]), SIZE) for i in range(count)]
+    ids = [f"shapes/{i:05d}" for i in range(count)]
+    images = Arrays(np.stack([image for image, _ in scenes]))
+    return Dataset("shapes-captions", CARD.name, ids, images, Captions(tuple(texts for _, texts in scenes)))
 
 
 def _classes(kind: str) -> Classes | None:

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -35,7 +36,7 @@ class TargetBuilder:
     """Targets of the target columns.
 
     Attributes:
-        targets: One entry a row, also for rows that are missing (any value).
+        targets: Of a kind that does not lie in the image: one entry a row, also for rows that are missing.
         missing: Rows without a usable target.
         classes: Class table, for labels.
         outputs: Names of the numbers, for numbers.
@@ -44,7 +45,7 @@ class TargetBuilder:
         read_findings: What is in doubt.
     """
 
-    targets: ClassLabels | RegressionValues
+    targets: Any
     missing: np.ndarray
     classes: Classes | None = None
     outputs: tuple[str, ...] = ()

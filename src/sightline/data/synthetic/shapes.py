@@ -89,6 +89,11 @@ def clip(
     return [_draw(back + noise[t], shapes, t) for t in range(frames)]
 
 
+def drawn(rng: np.random.Generator, size: tuple[int, int], shapes: list[Shape]) -> Scene:
+    """A scene of given shapes."""
+    return _draw(background(rng, size) + rng.normal(0, 4, (*size, 1)), shapes, 0)
+
+
 def class_map(scene: Scene) -> np.ndarray:
     """(H, W) uint8: 0 where the background is, else 1 + index into `SHAPES`."""
     classes_of_pixels = np.zeros(scene.image.shape[:2], dtype=np.uint8)

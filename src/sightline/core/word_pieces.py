@@ -1,0 +1,126 @@
+"""Word pieces: captions as whole numbers, by byte-pair encoding of the words of the training captions.
+
+Standard library only, since exported files are read with it too.
+
+Source: Sennrich et al., Neural machine translation of rare words with subword units, ACL 2016.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from itertools import pairwise
+
+END, UNKNOWN, START = 0, 1, 2
+SPECIAL = 3
+"""Numbers below this one are no pieces: the end of a caption, what no piece is for, and its start."""
+MIN_PAIRS = 2
+"""Occurrences of a pair of pieces from which it becomes a piece."""
+
+
+def words_of(text: str) -> list[str]:
+    """Words of a text in any script: lower case, without punctuation but hyphens and apostrophes inside."""
+    text = unicodedata.normalize("NFC", text).replace("’", "'").lower()
+    spaced = "".join(c if _in_words(c) else " " for c in text)
+    return [word for part in spaced.split() if (word := part.strip("'-"))]
+
+
+@lru_cache(maxsize=1 << 16)
+def _in_words(character: str) -> bool:
+    return character in "'-" or unicodedata.category(character)[0] in "LMN"
+
+
+class WordPieces:
+    """The pieces of a vocabulary. A piece that begins a word begins with a space.
+
+    Args:
+        pieces: In the order of their numbers, from `SPECIAL` on.
+    """
+
+    def __init__(self, pieces: Sequence[str]) -> None:
+        self.pieces = tuple(pieces)
+        self._numbers = {piece: SPECIAL + i for i, piece in enumerate(self.pieces)}
+        self._words: dict[str, list[int]] = {}
+
+    @classmethod
+    def learn(cls, words: Mapping[str, int], most: int) -> WordPieces:
+        """Characters, then the most frequent pairs of pieces one after the other.
+
+        Args:
+            words: How often each word occurs.
+            most: Pieces at most; all characters are kept in any case.
+        """
+        split = {word: _characters(word) for word in words if word}
+        pieces = sorted({piece for parts in split.values() for piece in parts})
+        counts: Counter[tuple[str, str]] = Counter()
+        where: dict[tuple[str, str], set[str]] = defaultdict(set)
+        for word, parts in split.items():
+            for pair in pairwise(parts):
+                counts[pair] += words[word]
+                where[pair].add(word)
+        present = set(pieces)
+        while len(pieces) < most and counts:
+            best = max(counts, key=lambda pair: (counts[pair], pair))
+            if counts[best] < MIN_PAIRS:
+                break
+            for word in sorted(where[best]):
+                before, after = split[word], _merged(split[word], best)
+                for pair in pairwise(before):
+                    counts[pair] -= words[word]
+                for pair in pairwise(after):
+                    counts[pair] += words[word]
+                    where[pair].add(word)
+                split[word] = after
+            del counts[best]
+            if "".join(best) not in present:
+                pieces.append("".join(best))
+                present.add(pieces[-1])
+        return cls(pieces)
+
+    def __len__(self) -> int:
+        """Pieces and special numbers together."""
+        return SPECIAL + len(self.pieces)
+
+    def encode(self, text: str) -> list[int]:
+        """Numbers of the pieces of a text, without an end; characters that no piece has are `UNKNOWN`."""
+        return [number for word in words_of(text) for number in self._word(word)]
+
+    def _word(self, word: str) -> list[int]:
+        """Pairs are merged to the piece with the lowest number first."""
+        if word not in self._words:
+            parts = _characters(word)
+            while len(parts) > 1:
+                pairs = {pair: self._numbers.get("".join(pair)) for pair in pairwise(parts)}
+                merges = [(number, pair) for pair, number in pairs.items() if number is not None]
+                if not merges:
+                    break
+                parts = _merged(parts, min(merges)[1])
+            self._words[word] = [self._numbers.get(part, UNKNOWN) for part in parts]
+        return self._words[word]
+
+    def decode(self, numbers: Iterable[int]) -> tuple[str, bool]:
+        """The text up to the first end, and whether there is one."""
+        text: list[str] = []
+        for number in numbers:
+            if number == END:
+                return "".join(text).strip(), True
+            if number >= SPECIAL:
+                text.append(self.pieces[number - SPECIAL])
+        return "".join(text).strip(), False
+
+
+def _characters(word: str) -> list[str]:
+    return [f" {word[0]}", *word[1:]]
+
+
+def _merged(parts: Sequence[str], pair: tuple[str, str]) -> list[str]:
+    """The pieces of a word after each occurrence of a pair became one piece."""
+    merged: list[str] = []
+    for part in parts:
+        if merged and (merged[-1], part) == pair:
+            merged[-1] += part
+        else:
+            merged.append(part)
+    return merged
