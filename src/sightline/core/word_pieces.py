@@ -11,6 +11,7 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from heapq import heapify, heappop, heappush
 from itertools import pairwise
 
 END, UNKNOWN, START = 0, 1, 2
@@ -60,20 +61,26 @@ class WordPieces:
             for pair in pairwise(parts):
                 counts[pair] += words[word]
                 where[pair].add(word)
+        heap = [(-count, pair) for pair, count in counts.items()]
+        heapify(heap)
         present = set(pieces)
-        while len(pieces) < most and counts:
-            best = max(counts, key=lambda pair: (counts[pair], pair))
-            if counts[best] < MIN_PAIRS:
+        while len(pieces) < most and heap:
+            count, best = heappop(heap)
+            if -count != counts[best]:  # the pair was counted again since
+                continue
+            if -count < MIN_PAIRS:
                 break
-            for word in sorted(where[best]):
+            changed: set[tuple[str, str]] = set()
+            for word in where.pop(best):
                 before, after = split[word], _merged(split[word], best)
-                for pair in pairwise(before):
-                    counts[pair] -= words[word]
-                for pair in pairwise(after):
-                    counts[pair] += words[word]
-                    where[pair].add(word)
+                for parts, sign in ((before, -1), (after, 1)):
+                    for pair in pairwise(parts):
+                        counts[pair] += sign * words[word]
+                        where[pair].add(word)
+                        changed.add(pair)
                 split[word] = after
-            del counts[best]
+            for pair in changed - {best}:
+                heappush(heap, (-counts[pair], pair))
             if "".join(best) not in present:
                 pieces.append("".join(best))
                 present.add(pieces[-1])
