@@ -19,6 +19,7 @@ SPECIAL = 3
 """Numbers below this one are no pieces: the end of a caption, what no piece is for, and its start."""
 MIN_PAIRS = 2
 """Occurrences of a pair of pieces from which it becomes a piece."""
+_Pair = tuple[str, str]
 
 
 def words_of(text: str) -> list[str]:
@@ -53,36 +54,13 @@ class WordPieces:
             words: How often each word occurs.
             most: Pieces at most; all characters are kept in any case.
         """
-        split = {word: _characters(word) for word in words if word}
-        pieces = sorted({piece for parts in split.values() for piece in parts})
-        counts: Counter[tuple[str, str]] = Counter()
-        where: dict[tuple[str, str], set[str]] = defaultdict(set)
-        for word, parts in split.items():
-            for pair in pairwise(parts):
-                counts[pair] += words[word]
-                where[pair].add(word)
-        heap = [(-count, pair) for pair, count in counts.items()]
-        heapify(heap)
+        table = _Pairs(words)
+        pieces = sorted({piece for parts in table.split.values() for piece in parts})
         present = set(pieces)
-        while len(pieces) < most and heap:
-            count, best = heappop(heap)
-            if -count != counts[best]:  # the pair was counted again since
-                continue
-            if -count < MIN_PAIRS:
-                break
-            changed: set[tuple[str, str]] = set()
-            for word in where.pop(best):
-                before, after = split[word], _merged(split[word], best)
-                for parts, sign in ((before, -1), (after, 1)):
-                    for pair in pairwise(parts):
-                        counts[pair] += sign * words[word]
-                        where[pair].add(word)
-                        changed.add(pair)
-                split[word] = after
-            for pair in changed - {best}:
-                heappush(heap, (-counts[pair], pair))
-            if "".join(best) not in present:
-                pieces.append("".join(best))
+        while len(pieces) < most and (pair := table.commonest()) is not None:
+            table.merge(pair)
+            if "".join(pair) not in present:
+                pieces.append("".join(pair))
                 present.add(pieces[-1])
         return cls(pieces)
 
@@ -116,6 +94,45 @@ class WordPieces:
             if number >= SPECIAL:
                 text.append(self.pieces[number - SPECIAL])
         return "".join(text).strip(), False
+
+
+class _Pairs:
+    """Neighboring pieces of words, how often they occur, and the words that have them."""
+
+    def __init__(self, words: Mapping[str, int]) -> None:
+        self.words = words
+        self.split = {word: _characters(word) for word in words if word}
+        self.counts: Counter[_Pair] = Counter()
+        self.where: dict[_Pair, set[str]] = defaultdict(set)
+        for word, parts in self.split.items():
+            self._count(word, parts, 1)
+        self.heap = [(-count, pair) for pair, count in self.counts.items()]
+        heapify(self.heap)
+
+    def commonest(self) -> _Pair | None:
+        """The commonest pair; None if none occurs often enough."""
+        while self.heap:
+            count, pair = heappop(self.heap)
+            if -count == self.counts[pair]:  # else it was counted again since
+                return pair if -count >= MIN_PAIRS else None
+        return None
+
+    def merge(self, pair: _Pair) -> None:
+        """Make one piece of a pair, in all words."""
+        changed: set[_Pair] = set()
+        for word in self.where.pop(pair):
+            changed |= self._count(word, self.split[word], -1)
+            self.split[word] = _merged(self.split[word], pair)
+            changed |= self._count(word, self.split[word], 1)
+        for other in changed - {pair}:
+            heappush(self.heap, (-self.counts[other], other))
+
+    def _count(self, word: str, parts: Sequence[str], sign: int) -> set[_Pair]:
+        pairs = list(pairwise(parts))
+        for pair in pairs:
+            self.counts[pair] += sign * self.words[word]
+            self.where[pair].add(word)
+        return set(pairs)
 
 
 def _characters(word: str) -> list[str]:
