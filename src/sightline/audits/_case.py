@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,14 @@ from sightline.metrics import intervals
 TRAIN = 4000
 """Training images at most that a check looks at."""
 Change = Callable[[Batch], Batch]
+SHOWN = 0.3
+"""Score from which on an object is shown, where validation has chosen no threshold for its class."""
+
+
+def shown(prediction: Any, settings: Mapping[str, Any]) -> Any:
+    """The objects of a prediction that users see: from the threshold of their class on."""
+    least = torch.tensor(settings.get("thresholds") or [SHOWN] * max(1, len(settings.get("classes") or ())))
+    return prediction.select(prediction.scores >= least.to(prediction.scores)[prediction.labels])
 
 
 class Part:

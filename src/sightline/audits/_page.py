@@ -10,8 +10,9 @@ from sightline.audits._verdict import Verdict
 from sightline.core.report import Score, Table
 from sightline.data.inputs import finder
 from sightline.report import page
-from sightline.report.page import Page, Section
+from sightline.report.page import Badge, Page, Section, Tone
 
+TONES: dict[str, Tone] = {"broken": "bad", "weak": "warn", "told": "told", "sound": "good", "skipped": "off"}
 SETTLED = (
     "Validation has chosen the weights, so that its plain scores are a little too good. Differences, shares "
     "and gaps are taken on the same images, and hardly suffer."
@@ -40,7 +41,13 @@ def _counts(verdicts: tuple[Verdict, ...]) -> dict[str, int]:
 
 def _overview(audit: Audit) -> Table:
     rows = [
-        [v.level, AUDITS.load(v.name).CARD.title, v.sentence, v.fix or v.command or "–", duration(v.seconds)]
+        [
+            Badge(v.level, TONES[v.level]),
+            AUDITS.load(v.name).CARD.title,
+            v.sentence,
+            v.fix or v.command or "–",
+            duration(v.seconds),
+        ]
         for v in audit.verdicts
     ]
     return Table("", ["level", "what", "result", "what to do", "time"], rows)
@@ -48,13 +55,14 @@ def _overview(audit: Audit) -> Table:
 
 def _section(verdict: Verdict) -> Section:
     card = AUDITS.load(verdict.name).CARD
-    text = f"{verdict.level}: {verdict.sentence}"
+    text = verdict.sentence
     text += f"\n\nWhat to do: {verdict.fix}" if verdict.fix else ""
     text += "".join(f"\n\nThe numbers must not be believed: {flag}" for flag in verdict.flags)
     shown = {k: s for k, s in verdict.scores.items() if isinstance(s, Score)}
     rows = [[name, score, _bound(verdict.name, name)] for name, score in shown.items()]
     scores = Table("Scores", ["score", "value", "bound"], rows, "With 95 % intervals.")
-    return Section(card.title, text, [*verdict.figures, *([scores] if rows else [])])
+    badge = Badge(verdict.level, TONES[verdict.level])
+    return Section(card.title, text, [*verdict.figures, *([scores] if rows else [])], badge=badge)
 
 
 def _bound(check: str, score: str) -> str:

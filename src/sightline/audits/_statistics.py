@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.stats import hypergeom, norm
+from scipy.stats import hypergeom, norm, t
 
 from sightline.core.report import Score
 from sightline.metrics import intervals
@@ -20,6 +20,23 @@ def share(hits: int, n: int, level: float = 0.95) -> Score:
         return Score(math.nan, math.nan, math.nan, 0, "no images")
     low, high = intervals.exact(hits, n, level)
     return Score(hits / n, low, high, n, "exact binomial (mid-P)")
+
+
+def ratio(counts: Array, of: Array, groups: Array | None = None) -> Score:
+    """Sum of (N,) counts over the sum of (N,) others, of the same images; its interval leaves out images, or
+    groups of them. n is the second sum."""
+    units = intervals.units_of({"of": of}, groups)
+
+    def values(weights: Array) -> Array:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray((weights @ counts) / (weights @ of))
+
+    value, n = float(values(np.ones((1, len(of))))[0]), int(of.sum())
+    error, blocks = intervals.jackknife(values, units)
+    if not math.isfinite(value) or not math.isfinite(error):
+        return Score(value, math.nan, math.nan, n, "jackknife: not defined")
+    half = float(t.ppf(0.975, blocks - 1)) * error
+    return Score(value, max(0.0, value - half), value + half, n, "jackknife over images")
 
 
 def difference(a: Score, b: Score) -> Score:

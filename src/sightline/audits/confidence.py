@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from sightline.audits._budget import Budget
 from sightline.audits._case import Case, Part
+from sightline.audits._confidences import FEW, MEASURES, ece_of, of_numbers, of_objects, of_pixels, threshold
 from sightline.audits._planted import case_of, probabilities
 from sightline.audits._rules import judge, skip
 from sightline.audits._statistics import share
-from sightline.audits._verdict import AuditCard, Bound, Verdict
+from sightline.audits._verdict import AuditCard, Bound, Cost, Verdict
+from sightline.core.metric import Statistics
 from sightline.core.report import Figure, LinePlot, Score, Table
-from sightline.metrics import intervals
-from sightline.metrics.calibration import reliability
+from sightline.metrics.calibration import Point, reliability
 from sightline.metrics.ece import Ece
 
 CARD = AuditCard(
@@ -22,13 +24,16 @@ CARD = AuditCard(
     title="Confidence",
     summary="whether probabilities come true: calibration, conformal sets, selective answers",
     rank=50,
-    scores=("confidence.ece", "confidence.coverage", "confidence.set-size", "confidence.selective"),
-    least=100,
+    scores=("confidence.ece", "confidence.coverage", "confidence.set-size", "confidence.width",
+            "confidence.selective"),
+    least=50,
+    cost=Cost(forwards=1),
     bounds={"confidence.ece": Bound(at_most=0.05, null=0.0), "confidence.coverage": Bound(at_least=0.85)},
-    target_types=("label",),
+    target_types=("label", "number", "masks", *MEASURES),
     sees="Confidence on images like these. It does not see other sources of images, where confidences are "
-    "mostly too high. Sets are fitted on one half of the images and counted on the other, both ways.",
-)
+    "mostly too high. Sets and intervals are fitted on one half of the images and counted on the other, both "
+    "ways. Of objects those are judged that are shown, of class maps the pixels at the size of the input.",
+)  # fmt: skip
 COVERAGE = 0.9
 """Share of the images whose set shall hold the class."""
 ANSWERED = (0.9, 0.8, 0.5)
@@ -37,13 +42,20 @@ REPORTED = 0.8
 
 
 def run(case: Case, budget: Budget) -> Verdict:
-    """Calibration error, conformal sets and selective accuracy."""
+    """What confidences are worth, by the kind of target."""
     part = case.part.sample(budget.n, case.seed)
+    judges: dict[str, Callable[[Case, Part], Verdict]] = {"label": _of_labels, "number": _of_numbers}
+    judges |= {"masks": _of_pixels} | dict.fromkeys(MEASURES, _of_objects)
+    return judges[part.target.kind](case, part)
+
+
+def _of_labels(case: Case, part: Part) -> Verdict:
+    """Calibration error, conformal sets and selective accuracy."""
     if part.prediction.scores is None:
         return skip(CARD, "the predictions have no probabilities.", of=len(case.part))
     metric = Ece()
     stats = metric.sample_statistics(part.prediction, part.target)
-    ece = intervals.score(metric, stats, groups=part.dataset.groups)
+    ece = ece_of(stats, part.dataset.groups)
     scores = {"confidence.ece": ece}
     sentence = f"ECE {ece.text(percent=True)}."
     figures: list[Figure] = [_diagram(part)]
@@ -59,16 +71,76 @@ def run(case: Case, budget: Budget) -> Verdict:
         )
         rows = [[f"{100 * k:.0f} %", s.text(percent=True)] for k, s in answers.items()]
         figures.append(Table("Answering only the surest", ["answered", "right"], rows))
-    gap = float(stats["confidence"].mean() - stats["right"].mean())
-    place = "overconfident" if gap > 0 else "underconfident"
+    place, gap = _gap(stats)
     fix = (
-        f"The model is {place} by {100 * abs(gap):.1f} points on average. Train with more validation images "
+        f"The model is {place} by {gap:.1f} points on average. Train with more validation images "
         "(a temperature is fitted on 100 or more), or use a threshold that is chosen on data like yours."
     )
     return judge(
         CARD, sentence, scores, fix=fix, n=len(part), places=(place,), figures=tuple(figures),
         settings={"coverage": COVERAGE, "bins": metric.bins}, rows=_rows(part, stats["right"][:, 0]),
     )  # fmt: skip
+
+
+def _gap(stats: Statistics) -> tuple[str, float]:
+    """Which way the confidences are wrong, and by how many points on average."""
+    gap = 100 * float(stats["confidence"].mean() - stats["right"].mean())
+    return "overconfident" if gap > 0 else "underconfident", abs(gap)
+
+
+def _of_objects(case: Case, part: Part) -> Verdict:
+    """Calibration error of the scores of the objects that are shown."""
+    stats, units = of_objects(part, case.settings)
+    n = len(stats["right"])
+    if n < FEW:
+        return skip(CARD, f"the model shows {n} objects, and {FEW} are needed.", of=len(case.part))
+    ece, (place, gap) = ece_of(stats, units), _gap(stats)
+    confidence, right = (float(stats[name].mean()) for name in ("confidence", "right"))
+    sentence = (
+        f"ECE of the scores of {n:,} shown objects {ece.text(percent=True)}: {100 * right:.1f} % of them are "
+        f"right, and their scores say {100 * confidence:.1f} %."
+    )
+    fix = (
+        f"Scores are {place} by {gap:.1f} points on average: they order objects, and are no probabilities. "
+        "Choose thresholds on data like yours."
+    )
+    return judge(
+        CARD, sentence, {"confidence.ece": ece}, fix=fix, n=len(part), places=(place,),
+        figures=(_drawn(stats),), settings={"objects": n, "overlap": 0.5},
+    )  # fmt: skip
+
+
+def _of_pixels(case: Case, part: Part) -> Verdict:
+    """Calibration error of the probabilities of pixels."""
+    stats = None if case.model is None else of_pixels(case, part)
+    if stats is None:
+        return skip(CARD, "the model has no probability for each class and pixel.", of=len(case.part))
+    groups = part.dataset.groups if len(stats["right"]) == len(part) else None
+    ece, (place, gap) = ece_of(stats, groups), _gap(stats)
+    sentence = f"ECE of pixels {ece.text(percent=True)}; they are {place} by {gap:.1f} points on average."
+    fix = "Do not use probabilities of pixels as they are; choose thresholds on data like yours."
+    return judge(
+        CARD, sentence, {"confidence.ece": ece}, fix=fix, n=len(part), places=(place,),
+        figures=(_drawn(stats),), settings={"pixels of an image": stats["right"].shape[1]},
+    )  # fmt: skip
+
+
+def _of_numbers(case: Case, part: Part) -> Verdict:
+    """Conformal intervals around numbers."""
+    output, covered, width, around = of_numbers(part, case.seed, COVERAGE)
+    names = case.task.info.outputs
+    name = names[output] if output < len(names) else "the number"
+    scores = {"confidence.coverage": covered}
+    sentence = f"There are too few images for intervals of {100 * COVERAGE:.0f} %: they hold all numbers."
+    if math.isfinite(width):
+        scores["confidence.width"] = Score(width, math.nan, math.nan, len(part), "split conformal")
+        sentence = (
+            f"Intervals of {100 * COVERAGE:.0f} %, {width:.3g} to both sides of the prediction, hold {name} "
+            f"in {covered.text(percent=True)}; around the median of all images it would be {around:.3g}."
+        )
+    fix = "Images of one source differ from those of another: fit intervals on images like yours."
+    settings = {"coverage": COVERAGE, "output": name}
+    return judge(CARD, sentence, scores, fix=fix, n=len(part), places=(name,), settings=settings)
 
 
 def conformal(part: Part, seed: int) -> tuple[Score, Score]:
@@ -86,19 +158,13 @@ def conformal(part: Part, seed: int) -> tuple[Score, Score]:
     first = np.isin(rows, np.random.default_rng(seed).permutation(len(rows))[: len(rows) // 2])
     held, sizes = np.zeros(len(rows), dtype=bool), np.zeros(len(rows))
     for fitted, counted in ((first, ~first), (~first, first)):
-        limit = threshold(distance[rows, target][fitted])
+        limit = threshold(distance[rows, target][fitted], COVERAGE)
         within = distance[counted] <= limit
         held[counted] = within[np.arange(len(within)), target[counted]]
         sizes[counted] = within.sum(1)
     error = 1.96 * float(sizes.std()) / math.sqrt(len(sizes))
     mean = float(sizes.mean())
     return share(int(held.sum()), len(held)), Score(mean, mean - error, mean + error, len(sizes), "normal")
-
-
-def threshold(distances: np.ndarray) -> float:
-    """The conformal quantile; infinite where there are too few distances for one."""
-    rank = math.ceil((len(distances) + 1) * COVERAGE)
-    return float(np.sort(distances)[rank - 1]) if rank <= len(distances) else math.inf
 
 
 def _selective(part: Part, answered: float) -> Score:
@@ -110,7 +176,15 @@ def _selective(part: Part, answered: float) -> Score:
 
 
 def _diagram(part: Part) -> LinePlot:
-    points = reliability(part.prediction.scores.double().numpy(), part.target.value.numpy())
+    return _plot(reliability(part.prediction.scores.double().numpy(), part.target.value.numpy()))
+
+
+def _drawn(stats: Statistics) -> LinePlot:
+    """The diagram of yes-or-no confidences."""
+    return _plot(reliability(stats["confidence"].reshape(-1, 1), stats["right"].reshape(-1, 1)))
+
+
+def _plot(points: Sequence[Point]) -> LinePlot:
     drawn = [(p.confidence, p.accuracy) for p in points if p.count]
     return LinePlot("Reliability", "confidence", "share right", {"model": drawn}, diagonal=True)
 

@@ -31,7 +31,7 @@ CARD = AuditCard(
     summary="what noise, blur, weather, compression and changes of geometry cost",
     rank=40,
     scores=("corruptions.mean", "corruptions.worst", "corruptions.geometry"),
-    least=100,
+    least=30,
     cost=Cost(forwards=50, pixels=14.0),
     bounds={"corruptions.mean": Bound(at_least=0.8), "corruptions.geometry": Bound(at_least=0.8)},
     needs=("model",),
@@ -40,17 +40,22 @@ CARD = AuditCard(
     "not compare with those of ImageNet-C.",
 )
 STRENGTHS = (1, 3, 5)
+KINDS_OF_INPUT = ("image", "clip")
 TURN, SHIFT, ZOOM = 15.0, 0.06, 0.8
 
 
 def run(case: Case, budget: Budget) -> Verdict:
     """The metric under each change, as a share of that without."""
-    if not InputSpec.of(case.settings).is_plain:
-        return skip(CARD, "it changes images of 8 bits, gray or in colors.", of=len(case.part))
+    spec = InputSpec.of(case.settings)
+    if spec.kind not in KINDS_OF_INPUT or spec.dtype != "uint8" or spec.channels not in (1, 3):
+        return skip(CARD, "it changes images and clips of 8 bits, gray or in colors.", of=len(case.part))
     if case.metric.card.unit != "image":
         return skip(CARD, f"{case.metric.card.name} is not of single images.", of=len(case.part))
     part, metric = case.part.sample(budget.n, case.seed), case.metric
     loader, clean_stats = case.loader(part.dataset), case.statistics(part)
+    before = metric.compute_from(clean_stats)
+    if metric.card.higher_is_better and not before > 0:
+        return skip(CARD, f"{metric.card.name} is {before:.3g} without any change.", of=len(case.part))
 
     def look(change: Callable[[Batch], Batch]) -> Statistics:
         return case.statistics(part, case.predict(loader, change))
@@ -106,10 +111,28 @@ def share_left(metric: Metric, clean_stats: Statistics, others: list[Statistics]
 
 
 def _corrupted(batch: Batch, kind: str, level: int, seed: int) -> Batch:
-    """A batch with each image under a corruption."""
-    images = batch.images.permute(0, 2, 3, 1).numpy()
-    changed = [corrupt(x, kind, level, id, seed) for x, id in zip(images, batch.ids, strict=True)]
-    return batch.with_images(torch.from_numpy(np.stack(changed)).permute(0, 3, 1, 2).contiguous())
+    """A batch with each image, or all frames of each clip alike, under a corruption."""
+    frames, count = _frames(batch.images)
+    images = frames.permute(0, 2, 3, 1).numpy()
+    ids = [item for item in batch.ids for _ in range(count)]
+    changed = [corrupt(x, kind, level, id, seed) for x, id in zip(images, ids, strict=True)]
+    new = torch.from_numpy(np.stack(changed)).permute(0, 3, 1, 2).contiguous()
+    return batch.with_images(_joined(new, batch.images))
+
+
+def _frames(images: Tensor) -> tuple[Tensor, int]:
+    """(B * T, C, H, W) frames of clips (B, C, T, H, W), and T; images as they are, and 1."""
+    if images.ndim == 4:
+        return images, 1
+    return images.movedim(2, 1).flatten(0, 1), images.shape[2]
+
+
+def _joined(frames: Tensor, images: Tensor) -> Tensor:
+    """Inverse of `_frames`, to the shape of what they were of."""
+    if images.ndim == 4:
+        return frames
+    clips = frames.reshape(len(images), images.shape[2], *frames.shape[1:])
+    return clips.movedim(1, 2).contiguous()
 
 
 def geometry(part: Part, settings: Mapping[str, object]) -> dict[str, Tensor]:
@@ -136,7 +159,7 @@ def _about_center(scale: float, angle: float) -> Tensor:
 
 def _moved(batch: Batch, matrix: Tensor) -> Batch:
     """A batch with all images moved by a map of shares of the sides; what comes in is mirrored."""
-    images = batch.images
+    images = _frames(batch.images)[0]
     height, width = images.shape[-2:]
     full = torch.cat([matrix, torch.tensor([[0.0, 0, 1]])]).double()
     pixels = torch.diag(torch.tensor([width, height, 1.0], dtype=torch.float64))
@@ -144,10 +167,10 @@ def _moved(batch: Batch, matrix: Tensor) -> Batch:
     theta = (torch.linalg.inv(to_unit) @ torch.linalg.inv(full) @ to_unit)[None, :2].float()
     grid = F.affine_grid(theta.expand(len(images), 2, 3), list(images.shape), align_corners=False)
     moved = F.grid_sample(images.float(), grid, padding_mode="reflection", align_corners=False)
-    changed = batch.with_images(moved.round().clamp(0, 255).to(images.dtype))
+    changed = batch.with_images(_joined(moved.round().clamp(0, 255).to(images.dtype), batch.images))
     if batch.affine is None:
         return changed
-    in_pixels = (pixels @ full @ torch.linalg.inv(pixels))[None, :2].expand(len(images), 2, 3)
+    in_pixels = (pixels @ full @ torch.linalg.inv(pixels))[None, :2].expand(len(batch), 2, 3)
     affine = compose_affine(in_pixels, batch.affine.double())
     return Batch(changed.inputs, batch.targets, batch.ids, affine, batch.original_sizes)
 

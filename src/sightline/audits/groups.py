@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from sightline.audits._budget import Budget
 from sightline.audits._case import Case
+from sightline.audits._groups import ALPHA, LEAST, Group, compare, table_of
 from sightline.audits._planted import case_of, probabilities
 from sightline.audits._rules import judge, skip
-from sightline.audits._statistics import difference, fisher, p_value
 from sightline.audits._verdict import AuditCard, Bound, Verdict
-from sightline.core.metric import Metric, Statistics
-from sightline.core.report import Score, Table
-from sightline.metrics import intervals
-from sightline.metrics.compare import holm
 
 CARD = AuditCard(
     name="groups",
@@ -26,42 +19,13 @@ CARD = AuditCard(
     summary="whether the model is worse for one group of images than for the others",
     rank=30,
     scores=("groups.gap", "groups.excess", "groups.worst", "groups.best"),
-    least=100,
+    least=60,
     bounds={"groups.gap": Bound(at_most=0.1, null=0.0), "groups.excess": Bound(at_most=0.25, null=0.0)},
     sees="Groups that a column of the data names. Differences are corrected for the number of groups (Holm), "
     "and groups of fewer than 30 images are not ranked. It does not see groups that nobody has named.",
 )
-LEAST = 30
-"""Images of a group that is ranked."""
 VALUES = 50
 """Values of a column at most: of more, it names images and not groups."""
-EMPTY = "(empty)"
-ALPHA = 0.01
-"""Chance that any difference is named where there is none: a page has many."""
-
-
-@dataclass(frozen=True)
-class Group:
-    """A group of images, and its score beside that of all others with a known value in that column.
-
-    Attributes:
-        name: "site = C".
-        n: Images in it.
-        score: Of it.
-        rest: Of the others.
-        gap: How much worse it is than the others; relative to them for errors. The interval holds for all
-            groups that are compared together.
-        p: Of the gap, corrected for their number (Holm).
-        ranked: Whether it has enough images.
-    """
-
-    name: str
-    n: int
-    score: Score
-    rest: Score
-    gap: Score
-    p: float
-    ranked: bool
 
 
 def run(case: Case, budget: Budget) -> Verdict:
@@ -124,65 +88,6 @@ def _is_class(case: Case, values: np.ndarray) -> bool:
     return len(pairs) == len({v for v, _ in pairs}) == len({k for _, k in pairs})
 
 
-def compare(
-    metric: Metric, stats: Statistics, columns: dict[str, np.ndarray], people: np.ndarray | None
-) -> list[Group]:
-    """All groups of all columns, the worst first; those that are not ranked come last.
-
-    Args:
-        metric: What is compared.
-        stats: Its statistics of each image.
-        columns: (N,) values of each column; "" is no group.
-        people: (N,) what keeps images together (a person, a scene), or None.
-    """
-    members = list(_members(columns))
-    enough = sum(mask.sum() >= LEAST and (rest.sum() >= LEAST) for _, mask, rest in members)
-    level = 1 - ALPHA / max(1, enough)
-    groups = [_group(metric, stats, *member, people, level) for member in members]
-    ps = iter(holm([g.p for g in groups if g.ranked]))
-    groups = [replace(g, p=next(ps)) if g.ranked else g for g in groups]
-    return sorted(groups, key=lambda g: (not g.ranked, -g.gap.value if g.ranked else -g.n))
-
-
-def _members(columns: dict[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """Name of each group, its images, and those of the other values of its column."""
-    for name, values in columns.items():
-        present = np.unique(values[values != ""])
-        for value in present.tolist():
-            mask = values == value
-            yield f"{name} = {value}", mask, (values != "") & ~mask
-
-
-def _group(
-    metric: Metric,
-    stats: Statistics,
-    name: str,
-    mask: np.ndarray,
-    rest: np.ndarray,
-    people: np.ndarray | None,
-    level: float,
-) -> Group:
-    def score(rows: np.ndarray, level: float = 0.95) -> Score:
-        parts = {k: v[rows] for k, v in stats.items()}
-        return intervals.score(metric, parts, groups=None if people is None else people[rows], level=level)
-
-    own_score, rest_score, n = score(mask), score(rest), int(mask.sum())
-    defined = math.isfinite(own_score.low) and math.isfinite(rest_score.low)
-    if n < LEAST or int(rest.sum()) < LEAST or not defined:
-        nothing = Score(math.nan, math.nan, math.nan, n, "not ranked")
-        return Group(name, n, own_score, rest_score, nothing, math.nan, False)
-    wide, wide_rest = score(mask, level), score(rest, level)
-    gap = difference(wide_rest, wide) if metric.card.higher_is_better else difference(wide, wide_rest)
-    p = p_value(gap, level)
-    if metric.card.is_proportion and people is None:
-        hits, others = (np.rint(next(iter(stats.values()))[m].sum()) for m in (mask, rest))
-        p = fisher(int(hits), n, int(others), int(rest.sum()))
-    scale = 1.0 if metric.card.best == 1 else abs(rest_score.value)
-    values = (gap.value / scale, gap.low / scale, gap.high / scale) if scale else (math.nan,) * 3
-    method = f"{gap.method}, for all groups together"
-    return Group(name, n, own_score, rest_score, Score(*values, n, method), p, True)
-
-
 def _verdict(
     case: Case, ranked: list[Group], groups: list[Group], notes: list[str], usable: Any, n: int
 ) -> Verdict:
@@ -211,18 +116,8 @@ def _verdict(
     return judge(
         CARD, " ".join([sentence, *notes]), scores, fix=fix, n=n,
         places=tuple(g.name for g in ranked if g.p <= ALPHA and g.gap.value > 0) or (worst.name,),
-        settings={"columns": list(usable), "least": LEAST}, figures=(_table(case, groups),),
+        settings={"columns": list(usable), "least": LEAST}, figures=(table_of(case.metric, groups),),
     )  # fmt: skip
-
-
-def _table(case: Case, groups: list[Group]) -> Table:
-    card = case.metric.card
-    rows = []
-    for g in groups:
-        gap, p = (f"{100 * g.gap.value:+.1f} %", f"{g.p:.2g}") if g.ranked else ("not ranked", "–")
-        rows.append([g.name, g.score.text(card.percent), g.rest.text(card.percent), gap, p])
-    columns = ["group", card.name, "the others", "how much worse", "p"]
-    return Table("Groups", columns, rows, "p is corrected for the number of groups (Holm).")
 
 
 def plant(seed: int) -> Case:

@@ -19,7 +19,7 @@ CARD = AuditCard(
     summary="whether one can guess that an image was trained on (membership inference)",
     rank=80,
     scores=("membership.auc", "membership.tpr"),
-    least=100,
+    least=50,
     cost=Cost(trains=1),
     bounds={"membership.auc": Bound(at_most=0.6, null=0.5)},
     target_types=("label",),
@@ -29,7 +29,7 @@ CARD = AuditCard(
     "the weights are a little like training images.",
 )
 FALSE_ALARMS = 0.01
-LEAST = 100
+LEAST = 50
 """Training images at least."""
 
 

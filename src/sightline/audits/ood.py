@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,9 @@ from sightline.audits._rules import judge, skip
 from sightline.audits._statistics import auroc
 from sightline.audits._verdict import AuditCard, Bound, Cost, Verdict
 from sightline.core.dataset import Dataset
+from sightline.core.inputs import InputSpec
 from sightline.core.report import Score, Table
+from sightline.core.sample import IMAGE
 from sightline.core.targets.none import Unlabeled
 from sightline.data.io.pixels import Arrays
 from sightline.data.open import open_data
@@ -26,43 +29,45 @@ CARD = AuditCard(
     title="Strangers",
     summary="whether images of no class can be told from those of the classes (out of distribution)",
     rank=60,
-    scores=("ood.worst", "ood.max-softmax", "ood.energy", "ood.knn"),
-    least=100,
+    scores=("ood.worst", "ood.max-softmax", "ood.top-score", "ood.energy", "ood.knn"),
+    least=30,
     cost=Cost(forwards=8, trains=1),
     bounds={"ood.worst": Bound(at_least=0.8)},
-    target_types=("label",),
     needs=("model", "train", "features"),
     sees="Strangers of the named folder, or built-in ones: noise, drawn shapes and digits. Other strangers "
-    "may be harder. All come through the preprocessing of the model. No score is best for all: three are "
-    "given, and the verdict is that of the worst set.",
+    "may be harder. All come through the preprocessing of the model. No score is best for all: all that "
+    "the model has are given, and the verdict is that of the worst set.",
 )
 NEIGHBORS = 10
-SCORES = ("max-softmax", "energy", "knn")
 
 
 def run(case: Case, budget: Budget) -> Verdict:
-    """AUROC of three scores for each set of strangers; the verdict is of the set that is hardest to tell."""
-    if case.part.target.multilabel:
-        return skip(CARD, "an image may have several labels, or none.", of=len(case.part))
+    """AUROC of each score for each set of strangers; the verdict is of the set that is hardest to tell."""
+    if reason := _unfit(case):
+        return skip(CARD, reason, of=len(case.part))
     assert case.train is not None
     part = case.part.sample(budget.n, case.seed)
     sets, notes = strangers(case, len(part))
     bank = normalized(case.features_of(case.train.dataset))
     inside = _scores(case, part.dataset, bank)
+    kinds = list(inside)
     table: dict[str, dict[str, Score]] = {}
     for name, dataset in sets.items():
         outside = _scores(case, dataset, bank)
-        table[name] = {kind: auroc(inside[kind], outside[kind]) for kind in SCORES}
+        table[name] = {kind: auroc(inside[kind], outside[kind]) for kind in kinds}
     best = {name: max(row.values(), key=lambda s: s.value) for name, row in table.items()}
     worst = min(best, key=lambda name: best[name].value)
-    scores = {"ood.worst": best[worst], **{f"ood.{kind}": table[worst][kind] for kind in SCORES}}
+    scores = {"ood.worst": best[worst], **{f"ood.{kind}": table[worst][kind] for kind in kinds}}
     others = ", ".join(f"{name} {best[name].value:.2f}" for name in best if name != worst)
-    winner = next(kind for kind in SCORES if table[worst][kind] is best[worst])
+    winner = next(kind for kind in kinds if table[worst][kind] is best[worst])
     sentence = (
-        f"Hardest strangers: {worst}; the best of three scores ({winner}) has AUROC {best[worst].text()}"
-        f"{f'; {others}' if others else ''}. Max-softmax alone: {table[worst]['max-softmax'].value:.2f}."
+        f"Hardest strangers: {worst}; the best score ({winner}) has AUROC {best[worst].text()}"
+        f"{f'; {others}' if others else ''}."
     )
-    rows = [[name, *(row[kind] for kind in SCORES)] for name, row in table.items()]
+    plain = kinds[0]
+    if plain != winner:
+        sentence += f" {plain.capitalize()} alone: {table[worst][plain].value:.2f}."
+    rows = [[name, *(row[kind] for kind in kinds)] for name, row in table.items()]
     fix = (
         "Do not rely on the confidence to refuse such images. Train with some of them as a class of their "
         "own, or refuse by the distance of the features (k-NN)."
@@ -70,9 +75,23 @@ def run(case: Case, budget: Budget) -> Verdict:
     return judge(
         CARD, " ".join([sentence, *notes]), scores, fix=fix, n=len(part), places=(worst,),
         settings={"neighbors": NEIGHBORS, "strangers": {n: len(d) for n, d in sets.items()}},
-        figures=(Table("AUROC of strangers against the classes", ["strangers", *SCORES], rows),),
+        figures=(Table("AUROC of strangers against the classes", ["strangers", *kinds], rows),),
         rows=tuple({"id": i, "knn": float(k)} for i, k in zip(part.ids, inside["knn"], strict=True)),
     )  # fmt: skip
+
+
+def _unfit(case: Case) -> str:
+    """Why strangers cannot be compared with the images, in words; "" if they can."""
+    spec, settings = InputSpec.of(case.settings), case.settings
+    if spec.kind != IMAGE:
+        return f"there are no features of a {spec.kind} as a whole."
+    if getattr(case.part.target, "multilabel", False):
+        return "an image may have several labels, or none."
+    if settings.get("tile_size") or settings.get("items") == "objects" or settings["resize"] == "rect":
+        return "the model is shown parts of images, or images of several sizes."
+    if case.strangers is None and not spec.is_plain:
+        return "the built-in strangers are images of 8 bits: name others with --ood FOLDER."
+    return ""
 
 
 def strangers(case: Case, n: int) -> tuple[dict[str, Dataset], list[str]]:
@@ -115,17 +134,31 @@ def _scores(case: Case, dataset: Dataset, bank: np.ndarray) -> dict[str, np.ndar
     model, features = case.model, case.features
     assert model is not None
     assert features is not None
-    parts: dict[str, list[np.ndarray]] = {name: [] for name in SCORES}
+    parts: dict[str, list[np.ndarray]] = {}
     for batch in case.loader(dataset).epoch(0):
         images = batch.images.to(case.devices.device)
         outputs = {name: value.float() for name, value in model(images).items()}
         prediction: Any = model.predict_from_outputs(outputs, case.settings).to("cpu")
-        logits = outputs["logits"] if "logits" in outputs else outputs["scores"].clamp_min(1e-38).log()
         near = features(model.normalize(images)).flatten(1).double().cpu().numpy()
-        parts["max-softmax"].append(prediction.scores.double().numpy().max(1))
-        parts["energy"].append(logsumexp(logits.double().cpu().numpy(), axis=1))
-        parts["knn"].append(-distance(normalized(near), bank))
+        scores = _confidences(prediction, outputs) | {"knn": -distance(normalized(near), bank)}
+        for name, values in scores.items():
+            parts.setdefault(name, []).append(values)
     return {name: np.concatenate(values) for name, values in parts.items()}
+
+
+def _confidences(prediction: Any, outputs: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
+    """(B,) of each score that predictions of this kind have: of a class its probability and the energy, of
+    objects the highest score, 0 where there are none."""
+    scores = getattr(prediction, "scores", None)
+    if scores is None:
+        return {}
+    if hasattr(prediction, "counts"):
+        top = torch.zeros(len(prediction), dtype=torch.float64)
+        top.scatter_reduce_(0, prediction.image, scores.double(), "amax")
+        return {"top-score": top.numpy()}
+    logits = outputs["logits"] if "logits" in outputs else outputs["scores"].clamp_min(1e-38).log()
+    energy = logsumexp(logits.double().cpu().numpy(), axis=1)
+    return {"max-softmax": scores.double().numpy().max(1), "energy": energy}
 
 
 def normalized(features: np.ndarray) -> np.ndarray:

@@ -30,7 +30,7 @@ CARD = AuditCard(
     rank=70,
     scores=("robust.clean", "robust.noise", "robust.fgsm", "robust.pgd", "robust.best", "robust.patch",
             "robust.left", "robust.flags"),
-    least=100,
+    least=30,
     cost=Cost(forwards=250, backwards=130),
     bounds={"robust.left": Bound(at_least=0.5), "robust.flags": Bound(at_most=0)},
     target_types=("label",),

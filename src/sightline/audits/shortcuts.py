@@ -28,7 +28,7 @@ CARD = AuditCard(
     summary="a place of the image that gives a class away, such as a watermark",
     rank=10,
     scores=("shortcuts.ratio", "shortcuts.price"),
-    least=100,
+    least=30,
     cost=Cost(forwards=3, trains=1),
     bounds={"shortcuts.price": Bound(at_most=0.05, null=0.0)},
     target_types=("label",),

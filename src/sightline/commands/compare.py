@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 def compare(*runs: Path, data: str | None = None, task: str | None = None) -> Comparison:
     """Compare runs on the same test images, pair by pair, with exact or jackknife tests.
 
+    Where both runs have been audited, their newest audits are compared too.
+
     Args:
         runs: Two or more run folders; with --task files or folders of predictions.
         data: Annotations that predictions are compared on.
@@ -29,6 +32,11 @@ def compare(*runs: Path, data: str | None = None, task: str | None = None) -> Co
         raise UsageError(
             "Runs are compared on their own test images. --data goes with --task and predictions."
         )
+    from sightline.audits._compare import compare_audits
     from sightline.evaluation.comparison import compare_runs
 
-    return compare_runs(runs)
+    result = compare_runs(runs)
+    for other in runs[1:]:
+        messages, tables = compare_audits(runs[0], other)
+        result = replace(result, messages=(*result.messages, *messages), tables=(*result.tables, *tables))
+    return result

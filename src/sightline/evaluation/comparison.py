@@ -87,19 +87,21 @@ class Comparison:
         task: Name of the task.
         pairs: The first run against each other one.
         messages: What else there is to know.
+        tables: What else was compared.
     """
 
     task: str
     pairs: tuple[Pair, ...]
     messages: tuple[str, ...]
+    tables: tuple[Table, ...] = ()
 
     def summary(self) -> str:
         """One sentence for each pair, then the notes."""
         return "\n".join([*(pair.sentence() for pair in self.pairs), *self.messages])
 
     def figures(self) -> list[Table]:
-        """One table for each pair."""
-        return [_table(pair) for pair in self.pairs]
+        """One table for each pair, and what else was compared."""
+        return [*(_table(pair) for pair in self.pairs), *self.tables]
 
     def to_json(self) -> dict[str, Any]:
         """All of it as plain dicts and lists."""
@@ -116,7 +118,9 @@ class Comparison:
                 for name, line in pair.lines.items()
             }
             pairs.append({**names, "n": pair.n, "alone": list(pair.alone), "metrics": metrics})
-        return {"task": self.task, "pairs": pairs, "messages": list(self.messages), "summary": self.summary()}
+        tables = [{"title": t.title, "columns": t.columns, "rows": t.rows} for t in self.tables]
+        texts = {"messages": list(self.messages), "summary": self.summary()}
+        return {"task": self.task, "pairs": pairs, **texts, "tables": tables}
 
 
 def compare_runs(runs: Sequence[Path]) -> Comparison:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -38,6 +38,22 @@ ROWS = 1000  # most rows of a table
 SEVERITIES = {"error": "Errors", "warning": "Warnings", "info": "Notes"}
 
 
+Tone = Literal["bad", "warn", "good", "told", "off"]
+
+
+@dataclass(frozen=True)
+class Badge:
+    """A word with a color behind it, in a cell of a table or beside a heading. The word says all.
+
+    Attributes:
+        text: The word.
+        tone: What the color stands for.
+    """
+
+    text: str
+    tone: Tone
+
+
 @dataclass(frozen=True)
 class Section:
     """One part of a report.
@@ -47,12 +63,14 @@ class Section:
         text: Plain text. A blank line ends a paragraph; lines indented by four spaces are code.
         figures: What it shows, in order.
         findings: What checks have found.
+        badge: What stands beside the heading.
     """
 
     title: str
     text: str = ""
     figures: Sequence[Figure] = ()
     findings: tuple[Finding, ...] = ()
+    badge: Badge | None = None
 
 
 @dataclass(frozen=True)
@@ -76,12 +94,13 @@ class Page:
 
 @dataclass(frozen=True)
 class Cell:
-    """A table cell: main text, small text beside it, and sort key."""
+    """A table cell: main text, small text beside it, sort key, and the tone of a badge."""
 
     text: str
     small: str = ""
     sort: str = ""
     numeric: bool = False
+    tone: str = ""
 
 
 @dataclass(frozen=True)
@@ -164,6 +183,7 @@ def _section(index: int, section: Section, image: Fetch) -> dict[str, Any]:
     return {
         "id": f"part-{index + 1}",
         "title": section.title,
+        "badge": section.badge,
         "text": list(_paragraphs(section.text)),
         "blocks": _paired(blocks),
         "findings": _findings(section.findings),
@@ -289,6 +309,8 @@ def _aligned(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
 def _cell(value: Any) -> Cell:
     if value is None:
         return Cell("–", numeric=True)
+    if isinstance(value, Badge):
+        return Cell(value.text, tone=value.tone)
     if isinstance(value, Score):
         head, small = _headline(value.text())
         return Cell(head, small, f"{value.value:.9g}" if math.isfinite(value.value) else "", True)

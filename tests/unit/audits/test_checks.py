@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import json
 import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import fisher_exact
 
-from sightline.audits import confidence, groups, membership, ood
+from sightline.audits import confidence, corruptions, groups, labels, membership, metadata, ood
 from sightline.audits._budget import Budget
+from sightline.audits._case import Case, Part
+from sightline.audits._compare import compare_audits
 from sightline.audits._planted import case_of, predicted, probabilities
 from sightline.audits._require import answer, parse
+from sightline.audits._result import Audit
 from sightline.audits._rules import level_of
-from sightline.audits._statistics import auroc, difference, fisher, share
+from sightline.audits._statistics import auroc, difference, fisher, ratio, share
 from sightline.audits._verdict import Bound, Verdict
 from sightline.core.report import Score
+from sightline.core.sample import Batch
+from sightline.core.task import DataInfo
+from sightline.data.open import open_data
+from sightline.tasks import task_type
 
 finite = st.floats(-1, 1)
 
@@ -127,3 +139,109 @@ def test_requirements_name_the_images_that_would_be_needed() -> None:
     assert not answer(parse("groups.worst>=0.1"), [flagged]).is_met
     skipped = Verdict("groups", "skipped", "", reason="no time")
     assert "no time" in answer(parse("groups.worst>=0.1"), [skipped]).line
+
+
+def test_a_ratio_is_of_sums_and_its_interval_of_images() -> None:
+    held = []
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        of = rng.integers(1, 30, 60).astype(float)
+        counts = rng.binomial(of.astype(int), 0.3).astype(float)
+        alone = ratio(counts, of)
+        held.append(alone.low < 0.3 < alone.high)
+    assert alone.value == pytest.approx(counts.sum() / of.sum())
+    assert np.mean(held) > 0.88
+    doubled = ratio(np.tile(counts, 2), np.tile(of, 2), np.tile(np.arange(60), 2))
+    assert doubled.low == pytest.approx(alone.low, abs=1e-3)  # the same image twice says nothing new
+
+
+def detected(found: float, score: float) -> Case:
+    """A detector that finds a share of the objects of 60 images, all with one score, and invents as many."""
+    rng, data = np.random.default_rng(0), open_data("shapes:boxes:60")
+    target = data.targets
+    boxes = target.boxes.clone()
+    boxes[torch.from_numpy(rng.random(len(boxes)) > found)] -= 500
+    scores = torch.full((len(boxes),), score)
+    prediction = replace(target, boxes=boxes, scores=scores, areas=None, crowd=None, difficult=None)
+    info = DataInfo(data.classes, (), 3, (64, 64), (0.5,) * 3, (0.25,) * 3, 60)
+    settings = {"classes": list(data.classes.names if data.classes else ()), "size": [64, 64], "channels": 3}
+    task = task_type("detect")
+    return Case(task(info, task.Options()), Part("val", data, prediction), settings)
+
+
+def test_a_weak_detector_is_no_judge_of_annotations() -> None:
+    weak = labels.run(detected(0.5, 0.9), Budget(60))
+    assert weak.level == "told"
+    assert "too weak to judge the annotations" in weak.sentence
+    assert "labels.doubted" not in weak.scores
+    assert weak.scores["labels.agreement"].value < 0.8
+    able = labels.run(detected(0.99, 0.9), Budget(60))
+    assert able.level in ("sound", "weak", "broken")
+    assert able.scores["labels.agreement"].value > 0.95
+
+
+def test_scores_of_objects_are_held_against_the_share_that_is_right() -> None:
+    verdict = confidence.run(detected(0.5, 0.95), Budget(60))
+    assert verdict.level == "broken"
+    assert verdict.places == ("overconfident",)
+    assert verdict.scores["confidence.ece"].value == pytest.approx(0.45, abs=0.06)
+    fine = confidence.run(detected(0.9, 0.9), Budget(60))
+    assert fine.level == "sound", fine.sentence
+
+
+@pytest.mark.parametrize("n", [60, 400])
+def test_intervals_around_numbers_hold_them_as_often_as_they_say(n: int) -> None:
+    data = open_data(f"shapes:count:{n}")
+    noise = torch.randn(data.targets.value.shape, generator=torch.Generator().manual_seed(0))
+    prediction = replace(data.targets, value=data.targets.value + 0.1 * noise)
+    task = task_type("regress")
+    info = DataInfo(None, data.outputs, 3, (64, 64), (0.5,) * 3, (0.25,) * 3, n)
+    case = Case(task(info, task.Options()), Part("val", data, prediction), {"size": [64, 64], "channels": 3})
+    verdict = confidence.run(case, Budget(n))
+    assert verdict.scores["confidence.coverage"].high > 0.9 > verdict.scores["confidence.coverage"].low
+    assert verdict.scores["confidence.width"].value == pytest.approx(0.1645, rel=0.35)
+    assert verdict.level == "sound"
+
+
+def test_all_frames_of_a_clip_are_changed_alike() -> None:
+    clip = torch.full((2, 3, 4, 16, 16), 120, dtype=torch.uint8)
+    changed = corruptions._corrupted(Batch(clip, None, ["a", "b"]), "brightness", 5, 0).images
+    assert changed.shape == clip.shape
+    assert (changed == changed[:, :, :1]).all()
+    assert changed.float().mean() > 130
+    turned = corruptions._moved(Batch(clip, None, ["a", "b"]), torch.tensor([[-1.0, 0, 1], [0, 1, 0]])).images
+    assert (turned == clip).all()
+
+
+def test_images_without_files_have_no_metadata() -> None:
+    scores, target = probabilities(60, 3, np.random.default_rng(0))
+    case = case_of(scores, target)
+    case.train = case.part
+    assert "do not lie in files" in metadata.run(case, Budget(60)).reason
+
+
+def written(folder: Path, right: int, **facts: Any) -> Path:
+    """A run with an audit in which so many of 100 images withstand attacks."""
+    ece = Score(0.02, 0.01, 0.04, 100)
+    rows = tuple({"id": str(i), "pgd": i < right} for i in range(100))
+    verdicts = (
+        Verdict("robust", "weak", "", {"robust.pgd": share(right, 100)}, n=100, rows=rows),
+        Verdict("confidence", "sound", "", {"confidence.ece": ece}, n=100),
+    )
+    content = {"task": "classify", "fingerprint": "f", "split": "val", "run": str(folder), **facts}
+    audit = Audit(folder / "audit", content, verdicts)
+    audit.folder.mkdir(parents=True)
+    (audit.folder / "audit.json").write_text(json.dumps(audit.to_json()))
+    (audit.folder / "robust.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    return folder
+
+
+def test_two_audits_are_compared_image_by_image_where_they_can_be(tmp_path: Path) -> None:
+    a, b = written(tmp_path / "a", 60), written(tmp_path / "b", 50)
+    notes, (table,) = compare_audits(a, b)
+    assert notes == ["Audits: a is better in robust.pgd."]  # unpaired, 60 and 50 of 100 are not told apart
+    methods = {row[0]: row[-1] for row in table.rows}
+    assert methods == {"robust.pgd": "image by image", "confidence.ece": "intervals"}
+    assert compare_audits(a, tmp_path) == ([], [])
+    other = written(tmp_path / "c", 50, split="test")
+    assert "split val and test" in compare_audits(a, other)[0][0]
