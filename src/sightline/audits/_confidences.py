@@ -65,9 +65,9 @@ def of_pixels(case: Case, part: Part) -> Statistics | None:
         if best.shape[1:] != target.shape[1:]:
             return None
         for p, k, t in zip(best.numpy(), named.numpy(), target.numpy(), strict=True):
-            known = np.flatnonzero(t.ravel() < logits.shape[1])
-            if len(known):
-                chosen = rng.choice(known, PIXELS, replace=len(known) < PIXELS)
+            defined = np.flatnonzero(t.ravel() < logits.shape[1])
+            if len(defined):
+                chosen = rng.choice(defined, PIXELS, replace=len(defined) < PIXELS)
                 rows.append((p.ravel()[chosen], (k.ravel() == t.ravel())[chosen]))
     confidence, right = (np.stack(values).astype(np.float64) for values in zip(*rows, strict=True))
     return {"confidence": confidence, "right": right}
@@ -82,16 +82,16 @@ def of_numbers(part: Part, seed: int, coverage: float) -> tuple[int, Score, floa
     Source: Lei et al., Distribution-free predictive inference for regression, Journal of the American
     Statistical Association 113, 2018, section 2.2 (split conformal).
     """
-    target, said = (v.value.double().numpy() for v in (part.target, part.prediction))
+    target, predicted = (v.value.double().numpy() for v in (part.target, part.prediction))
     first = np.random.default_rng(seed).permutation(len(target)) < len(target) // 2
-    found = []
+    outcomes: list[tuple[int, Score, float, float]] = []
     for output in range(target.shape[1]):
-        known = np.isfinite(target[:, output])
-        y, guess = target[known, output], said[known, output]
-        held, widths = _held(np.abs(y - guess), first[known], coverage)
-        around = _held(np.abs(y - np.median(y)), first[known], coverage)[1]
-        found.append((output, share(held, len(y)), widths, around))
-    return min(found, key=lambda row: row[1].value)
+        defined = np.isfinite(target[:, output])
+        y, guess = target[defined, output], predicted[defined, output]
+        held, widths = _held(np.abs(y - guess), first[defined], coverage)
+        around = _held(np.abs(y - np.median(y)), first[defined], coverage)[1]
+        outcomes.append((output, share(held, len(y)), widths, around))
+    return min(outcomes, key=lambda row: row[1].value)
 
 
 def _held(distances: np.ndarray, first: np.ndarray, coverage: float) -> tuple[int, float]:

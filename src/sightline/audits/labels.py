@@ -96,10 +96,10 @@ def _objects(
             drawn[row] += finding.name == "box-class-issues"
     matched = matches(Evaluation(shown(part.prediction, settings), part.target))
     real = ~flags(part.target)[1]
-    found = np.zeros(len(real), dtype=bool)
-    found[matched.partner[matched.partner >= 0]] = True
+    is_found = np.zeros(len(real), dtype=bool)
+    is_found[matched.partner[matched.partner >= 0]] = True
     owner = part.target.image.numpy()
-    objects, right = (np.bincount(owner, w, len(part)) for w in (real, found & real))
+    objects, right = (np.bincount(owner, w, len(part)) for w in (real, is_found & real))
     groups = part.dataset.groups
     return ratio(n, objects, groups), ratio(right, np.maximum(objects - drawn, right), groups)
 

@@ -55,17 +55,17 @@ def run(case: Case, budget: Budget) -> Verdict:
         return skip(CARD, "it judges one class for each image.", of=n)
     if len(train) < LEAST:
         return skip(CARD, f"it needs {LEAST} training images, and there are {len(train)}.", of=n)
-    known, shown = facts(train), facts(part)
-    if known is None or shown is None:
+    train_facts, shown = facts(train), facts(part)
+    if train_facts is None or shown is None:
         return skip(CARD, "the images do not lie in files of their own.", of=n)
     label, target = train.target.value.numpy(), part.target.value.numpy()
     commonest = np.bincount(label).argmax() == target
-    right = _guess(known, label, shown) == target
+    right = _guess(train_facts, label, shown) == target
     gain, accuracy = _gain(right, commonest), float(right.mean())
     alone = {
-        name: float((_guess(known[:, [i]], label, shown[:, [i]]) == target).mean())
+        name: float((_guess(train_facts[:, [i]], label, shown[:, [i]]) == target).mean())
         for i, name in enumerate(NAMES)
-        if len(np.unique(known[:, i])) > 1
+        if len(np.unique(train_facts[:, i])) > 1
     }
     order = sorted(alone, key=lambda name: -alone[name])
     best = f" Best single fact: {order[0]} ({100 * alone[order[0]]:.1f} %)." if order else ""
@@ -88,10 +88,10 @@ def run(case: Case, budget: Budget) -> Verdict:
     )  # fmt: skip
 
 
-def _guess(known: np.ndarray, label: np.ndarray, shown: np.ndarray) -> Any:
+def _guess(train_facts: np.ndarray, label: np.ndarray, shown: np.ndarray) -> Any:
     """(N,) classes by a small tree; the same for the same data."""
     tree = DecisionTreeClassifier(max_depth=DEPTH, min_samples_leaf=LEAF, random_state=0)
-    return tree.fit(known, label).predict(shown)
+    return tree.fit(train_facts, label).predict(shown)
 
 
 def _gain(right: np.ndarray, commonest: np.ndarray) -> Score:

@@ -53,10 +53,10 @@ def run(case: Case, budget: Budget) -> Verdict:
     stats, people = case.statistics(part), part.dataset.groups
     columns = columns_of(case, part)
     halves = _halves(part, case.seed)
-    found, tested = np.flatnonzero(halves), np.flatnonzero(~halves)
-    first = _ranked(case, stats, columns, found, people, None)
+    first_half, second_half = np.flatnonzero(halves), np.flatnonzero(~halves)
+    first = _ranked(case, stats, columns, first_half, people, None)
     names = [g.name for g in first if g.gap.value > 0][:CANDIDATES]
-    groups = _ranked(case, stats, columns, tested, people, names) if names else []
+    groups = _ranked(case, stats, columns, second_half, people, names) if names else []
     if first and not names:
         return judge(CARD, "No slice is worse than the others in one half of the images.", {}, n=len(part))
     if not groups:

@@ -37,6 +37,6 @@ def compare(*runs: Path, data: str | None = None, task: str | None = None) -> Co
 
     result = compare_runs(runs)
     for other in runs[1:]:
-        messages, tables = compare_audits(runs[0], other)
+        messages, tables = compare_audits(Path(runs[0]), Path(other))
         result = replace(result, messages=(*result.messages, *messages), tables=(*result.tables, *tables))
     return result
