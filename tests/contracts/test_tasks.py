@@ -57,7 +57,9 @@ def test_an_option_that_a_model_does_not_read_is_refused(name: str) -> None:
         for option in ignored:
             other = getattr(task_type(name).Options(), option)
             other = f"{other}-not" if isinstance(other, str) else other / 2
-            with pytest.raises(UsageError, match=f"--{option} .* has no effect on model '{method}'"):
+            with pytest.raises(
+                UsageError, match=f"--{option.replace('_', '-')} .* has no effect on model '{method}'"
+            ):
                 toy_plan(name, n=12, model=method, options={option: other})
 
 

@@ -60,6 +60,8 @@ class ModelCard:
         tuned_gain: Whether it comes further so in the same time, so that it does unless asked otherwise.
         trainer: How it is trained: the name of a file in `training/trainers/`.
         ignores: Options of its task that have no effect on it; other values than their defaults are refused.
+        reads: What it is given of an image with several objects: the whole image, or each object by itself.
+            `Task.recast` makes the items so.
     """
 
     name: str
@@ -76,6 +78,7 @@ class ModelCard:
     tuned_gain: bool = True
     trainer: str = "gradient"
     ignores: tuple[str, ...] = ()
+    reads: Literal["images", "objects"] = "images"
 
 
 @dataclass(frozen=True)

@@ -103,9 +103,12 @@ class Task(ABC):
     Args:
         info: What is known of the data.
         options: The task's own settings, an instance of `Options`.
+
+    Attributes:
+        card: That of its folder; a task may change it to suit its data, such as the primary metric.
     """
 
-    card: ClassVar[TaskCard]
+    card: TaskCard
     Options: ClassVar[type]
     findings: ClassVar[tuple[str, ...]] = ()
     """Names of the findings that `label_issues` may give: what --accept takes."""
@@ -139,7 +142,7 @@ class Task(ABC):
         Args:
             dataset: What was read.
             settings: In training the options that were given, by name; else the settings of the model that
-                is scored on the data.
+                is scored on the data. Always with `reads` of the model's card.
         """
         del settings
         return dataset

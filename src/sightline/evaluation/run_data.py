@@ -16,7 +16,7 @@ from sightline.core.run import Run
 from sightline.data.open import is_name, open_data
 from sightline.data.split import SPLITS_FILE, read_splits, splits_from_json
 from sightline.errors import DataError
-from sightline.tasks import TASKS, task_type
+from sightline.tasks import TASKS, card_of, task_type
 
 ABOVE = 4
 """Folders above a run that its data are looked for in, where they are not in their place."""
@@ -74,7 +74,9 @@ def open_own(run: Run, data: str | None = None) -> Dataset:
 
 def recast(dataset: Dataset, run: Run) -> Dataset:
     """The data as the task of a run sees them; see `Task.recast`. What it says of them is printed."""
-    changed = task_type(run.record.model_config.task).recast(dataset, run.record.model_config.to_json())
+    config = run.record.model_config
+    settings = {**config.to_json(), "reads": card_of(config.task, config.method).reads}
+    changed = task_type(config.task).recast(dataset, settings)
     for message in changed.messages[len(dataset.messages) :]:
         say(message)
     return changed

@@ -11,6 +11,7 @@ from sightline.config import build
 from sightline.core.folder import Folder
 
 if TYPE_CHECKING:
+    from sightline.core.card import ModelCard
     from sightline.core.task import Task
 
 TASKS = Folder(__name__, "task")
@@ -32,6 +33,16 @@ def load_method(card: Mapping[str, Any]) -> ModuleType:
         return fitted.method_of(fitted.baseline_named(name, task_from(card).baselines()))
     method: ModuleType = TASKS.load(card["model_config"]["task"]).MODELS.load(name)
     return method
+
+
+def card_of(task: str, model: str | None) -> ModelCard:
+    """Card of a task's model; of its usual one where none is named, or what is named is a backbone or a
+    baseline, which stands beside that one.
+    """
+    package = TASKS.load(task)
+    name = model if model is not None and model in package.MODELS else package.CARD.default_model
+    card: ModelCard = package.MODELS.load(name).CARD
+    return card
 
 
 def task_from(card: Mapping[str, Any]) -> Task:

@@ -15,7 +15,7 @@ from sightline.data.open import open_data
 from sightline.data.scan import Scan, scan
 from sightline.errors import UsageError
 from sightline.evaluation import label_issues
-from sightline.tasks import TASKS, task_type
+from sightline.tasks import TASKS, card_of, task_type
 from sightline.training.arguments import TrainArguments
 
 
@@ -55,7 +55,8 @@ def look_at(arguments: TrainArguments) -> PreparedData:
     measured, findings = look(dataset, arguments.exif)
     refuse(findings, arguments.accept, label_issues.names())
     dataset, measured, notes = _usable(dataset, measured)
-    recast = task_type(card.name).recast(dataset, arguments.options)
+    given = {**arguments.options, "reads": card_of(card.name, arguments.model).reads}
+    recast = task_type(card.name).recast(dataset, given)
     notes += recast.messages[len(dataset.messages) :]
     if recast.pixels is not dataset.pixels:  # the task shows the model other items: they are measured too
         measured = scan(recast)

@@ -29,17 +29,17 @@ from sightline.errors import UsageError
 CARD = FormatCard(
     name="shapes",
     summary="1,000 generated scenes of shapes, targets known; shapes:multi, :count, :area, :boxes, :masks, "
-    ":outlines, :keypoints, :captions",
-    recognized_by="the name shapes, shapes:multi, :count, :area, :boxes, :masks, :outlines, :keypoints or "
-    ":captions, "
-    "with :300 for 300 scenes",
+    ":outlines, :keypoints, :poses, :captions",
+    recognized_by="the name shapes, shapes:multi, :count, :area, :boxes, :masks, :outlines, :keypoints, "
+    ":poses or :captions, with :300 for 300 scenes",
     target_types=("label", "number", "instances", "masks", "outlines", "keypoints", "text"),
 )
 NAMES = {"shapes": CARD.summary}
-KINDS = ("one", "multi", "count", "area", "boxes", "masks", "outlines", "keypoints", "captions")
+KINDS = ("one", "multi", "count", "area", "boxes", "masks", "outlines", "keypoints", "poses", "captions")
 COUNT, SEED = 1000, 0
 SIZE, PLACES_SIZE = (64, 64), (128, 128)
-_PLACES = ("boxes", "masks", "outlines", "keypoints")
+_PLACES = ("boxes", "masks", "outlines", "keypoints", "poses")
+_POINTS = ("keypoints", "poses")
 _SINGLE = ("one", "keypoints")
 _BY_TARGET = {"number": "count", "instances": "boxes", "text": "captions",
               **{k: k for k in ("masks", "outlines", "keypoints")}}  # fmt: skip
@@ -58,8 +58,8 @@ def sniff(source: str, options: ReadOptions) -> float:
 def read(source: str, options: ReadOptions) -> Dataset:
     """Scenes of one shape: which (`shapes`), or its center and rim (`keypoints`). Or of 1 to 4: which
     (`multi`), how many (`count`), how large (`area`), or where: boxes (`boxes`), the class of each pixel
-    (`masks`) or the pixels of each shape (`outlines`). Or of two: what is where, in words (`captions`).
-    Scenes are 64 x 64 pixels, those that say where 128 x 128.
+    (`masks`), the pixels of each shape (`outlines`) or its center and rim (`poses`). Or of two: what is
+    where, in words (`captions`). Scenes are 64 x 64 pixels, those that say where 128 x 128.
 
     Area is the share of the image that shapes cover, in per cent. Boxes are around what is visible; shapes
     that others cover whole have none. The first class of a mask is the background. Scene i depends on i only.
@@ -97,7 +97,7 @@ def _classes(kind: str) -> Classes | None:
     """The class table of a kind; None for numbers."""
     if kind in ("count", "area"):
         return None
-    if kind == Keypoints.kind:
+    if kind in _POINTS:
         return Classes(("shape",))
     return Classes(("background", *SHAPES) if kind == "masks" else SHAPES)
 
@@ -113,7 +113,7 @@ def _targets(kind: str, scenes: list[Scene]) -> Targets:
         return _instances(scenes)
     if kind == "outlines":
         return _outlines(scenes)
-    if kind == Keypoints.kind:
+    if kind in _POINTS:
         return _keypoints(scenes)
     if kind == "masks":
         return SemanticMasks.of([class_map(s) for s in scenes]).compressed()
@@ -124,19 +124,12 @@ def _targets(kind: str, scenes: list[Scene]) -> Targets:
 
 def _instances(scenes: list[Scene]) -> Instances:
     """Boxes, classes and areas of what is visible in scenes."""
-    visible = [s.areas > 0 for s in scenes]
-
-    def joined(name: str) -> torch.Tensor:
-        return torch.from_numpy(
-            np.concatenate([getattr(s, name)[v] for s, v in zip(scenes, visible, strict=True)])
-        )
-
     return Instances(
-        counts=torch.tensor([int(v.sum()) for v in visible]),
+        counts=torch.tensor([int((s.areas > 0).sum()) for s in scenes]),
         sizes=torch.tensor([s.image.shape[:2] for s in scenes]),
-        boxes=joined("boxes"),
-        labels=joined("labels"),
-        areas=joined("areas").float(),
+        boxes=_visible(scenes, "boxes"),
+        labels=_visible(scenes, "labels"),
+        areas=_visible(scenes, "areas").float(),
     )
 
 
@@ -152,19 +145,21 @@ def _outlines(scenes: list[Scene]) -> InstanceMasks:
 
 
 def _keypoints(scenes: list[Scene]) -> Keypoints:
-    """Points of the one shape of each scene; boxes are around what is visible of it."""
-    points = torch.from_numpy(np.concatenate([s.points for s in scenes]))
+    """Points of the visible shapes of scenes; boxes are around what is visible of them."""
+    points, boxes, areas = (_visible(scenes, name) for name in ("points", "boxes", "areas"))
     targets = Keypoints.of(
         torch.tensor([s.image.shape[:2] for s in scenes]),
-        torch.ones(len(scenes), dtype=torch.int64),
+        torch.tensor([int((s.areas > 0).sum()) for s in scenes]),
         points[:, :, :2],
         points[:, :, 2].to(torch.int8),
         SKELETON,
     )
-    boxes, areas = (
-        torch.from_numpy(np.concatenate([getattr(s, k) for s in scenes])) for k in ("boxes", "areas")
-    )
     return replace(targets, boxes=boxes, areas=areas.float())
+
+
+def _visible(scenes: list[Scene], name: str) -> torch.Tensor:
+    """One attribute of the shapes of which something is visible, of all scenes."""
+    return torch.from_numpy(np.concatenate([getattr(s, name)[s.areas > 0] for s in scenes]))
 
 
 def _parse_name(source: str, options: ReadOptions) -> tuple[str, int]:

@@ -102,19 +102,22 @@ class PointErrors:
         row: (P,) object of the target.
         point: (P,) which of the J points.
         distance: (P,) float64 pixels; inf where no predicted object is left for the object.
+        partner: (M,) row of the predicted object that is paired with each object of the target, -1 for none.
     """
 
     image: Array
     row: Array
     point: Array
     distance: Array
+    partner: Array
 
 
 def point_errors(evaluation: Evaluation) -> PointErrors:
     """Distances of labeled points, computed once for all metrics.
 
     In each image and class, objects are paired so that the sum of their mean distances is smallest; one with
-    one without any question. Crowds do not count.
+    one without any question. Crowds do not count. Where objects have scores, as many are paired as there are,
+    the surest: else of many guesses the best would count, however unsure. Equal scores stay together.
     """
     return evaluation.once("point errors", lambda: _errors(evaluation.prediction, evaluation.target))
 
@@ -131,7 +134,7 @@ def _errors(prediction: Any, target: Any) -> PointErrors:
     paired = partner[row] >= 0
     mine, j = row[paired], point[paired]
     distance[paired] = np.linalg.norm(points[partner[mine], j] - goal[mine, j], axis=1)
-    return PointErrors(array(target.image)[row], row, point, distance)
+    return PointErrors(array(target.image)[row], row, point, distance, partner)
 
 
 def _partners(prediction: Any, target: Any, labeled: Array) -> Array:
@@ -142,9 +145,12 @@ def _partners(prediction: Any, target: Any, labeled: Array) -> Array:
     others = keys(array(prediction.image), labels[1], classes)
     goal, points = (array(value.points).astype(np.float64) for value in (target, prediction))
     partner = np.full(len(mine), -1)
-    counted = labeled.any(1)
+    counted, surest = labeled.any(1), _surest(prediction.scores, others, mine[~flags(target)[0]])
+    order = np.flatnonzero(surest)
+    order = order[np.argsort(others[order], kind="stable")]
     for key in np.unique(mine[counted]):
-        rows, candidates = np.flatnonzero((mine == key) & counted), np.flatnonzero(others == key)
+        rows = np.flatnonzero((mine == key) & counted)
+        candidates = order[slice(*np.searchsorted(others[order], (key, key + 1)))]
         if not len(candidates):
             continue
         away = np.linalg.norm(goal[rows][:, None] - points[candidates][None], axis=3)
@@ -153,6 +159,25 @@ def _partners(prediction: Any, target: Any, labeled: Array) -> Array:
         first, second = linear_sum_assignment(cost)
         partner[rows[first]] = candidates[second]
     return partner
+
+
+def _surest(scores: Any, groups: Array, others: Array) -> Array:
+    """(P,) bool: the predicted objects (P,) that are among the surest n of their image and class.
+
+    Args:
+        scores: (P,) tensor; None: all count.
+        groups: (P,) key of the image and class of each.
+        others: Key of each object of the target; it says n.
+    """
+    if scores is None or not len(groups):
+        return np.ones(len(groups), dtype=bool)
+    sure = array(scores).astype(np.float64)
+    order = np.lexsort((-sure, groups))
+    keys_of, start = np.unique(groups[order], return_index=True)
+    found = np.bincount(others, minlength=int(keys_of.max()) + 1)[keys_of]
+    last = start + np.minimum(found, np.diff([*start, len(groups)])) - 1
+    least = np.where(found > 0, sure[order[np.maximum(last, start)]], np.inf)
+    return np.asarray(sure >= least[np.searchsorted(keys_of, groups)])
 
 
 TORSO = (("left", "shoulder"), ("right", "hip")), (("right", "shoulder"), ("left", "hip"))

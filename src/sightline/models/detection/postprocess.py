@@ -133,7 +133,7 @@ def select(outputs: dict[str, Tensor], settings: dict[str, Any]) -> tuple[Instan
     return detections, row[keep]
 
 
-def learnable(target: Instances) -> Instances:
+def learnable(target: Kind) -> Kind:
     """Training targets: the objects without crowds and without boxes of area 0."""
     keep = (target.boxes[:, 2:] > target.boxes[:, :2]).all(1)
     if target.crowd is not None:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from sightline.ops.boxes import nms
 
-OBJECTS = ("boxes", "scores", "labels", "coefficients")
+OBJECTS = ("boxes", "scores", "labels", "coefficients", "points", "point_scores")
 """Outputs that have a row for each candidate."""
 
 
@@ -74,7 +74,8 @@ def final(outputs: dict[str, Tensor], settings: dict[str, Any]) -> dict[str, Ten
 
 
 def _rows(values: Tensor, index: Tensor, real: Tensor) -> Tensor:
-    """Gather rows of (B, N) or (B, N, P) by (B, M) indices; rows that are not real become zeros."""
-    if values.dim() == 3:
-        index, real = index[..., None].expand(-1, -1, values.shape[2]), real[..., None]
+    """Gather rows of (B, N, ...) by (B, M) indices; rows that are not real become zeros."""
+    for _ in values.shape[2:]:
+        index, real = index[..., None], real[..., None]
+    index = index.expand(*index.shape[:2], *values.shape[2:])
     return torch.where(real, values.gather(1, index), torch.zeros((), dtype=values.dtype))

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -141,7 +141,39 @@ def network(
     return Dense(backbone, size.widths, size.depth, branches, size.hidden, finest)
 
 
+class YoloOptions(Protocol):
+    """Options of a task that are read here; see `DetectorOptions`."""
+
+    @property
+    def backbone(self) -> str:
+        """Name of the backbone."""
+
+    @property
+    def conf(self) -> float:
+        """Score threshold of predicted objects."""
+
+    @property
+    def nms(self) -> float:
+        """IoU threshold of NMS."""
+
+    @property
+    def max_objects(self) -> int:
+        """Maximum number of predicted objects in an image."""
+
+
 def settings_for(info: DataInfo, options: DetectorOptions) -> dict[str, Any]:
+    """`network_settings` of a task with variants, of which there are none here.
+
+    Raises:
+        UsageError: If a variant is asked for.
+    """
+    settings = network_settings(info, options)
+    if options.variant is not None:
+        raise UsageError(f"Our YOLO models have no variants. Received --variant {options.variant}.")
+    return settings
+
+
+def network_settings(info: DataInfo, options: YoloOptions) -> dict[str, Any]:
     """Model settings from the data and the options.
 
     `nms` is the overlap above which the worse of two boxes goes; at 1 there is no suppression and the
@@ -149,7 +181,6 @@ def settings_for(info: DataInfo, options: DetectorOptions) -> dict[str, Any]:
 
     Raises:
         UnknownName: If there is no such backbone: told here, before anything is built or written.
-        UsageError: If a variant is asked for.
     """
     assert info.classes is not None
     backbone = "own" if options.backbone == "auto" else options.backbone
@@ -158,8 +189,6 @@ def settings_for(info: DataInfo, options: DetectorOptions) -> dict[str, Any]:
             registry.card(backbone)
         except UnknownName as error:
             raise UnknownName("backbone", backbone, ["own", *error.near], registry.HINT) from None
-    if options.variant is not None:
-        raise UsageError(f"Our YOLO models have no variants. Received --variant {options.variant}.")
     return {
         "classes": list(info.classes.names),
         "class_ids": list(info.classes.ids),

@@ -42,7 +42,7 @@ def figures(prediction: Keypoints, target: Keypoints, ids: list[str], reference:
         _per_point(errors, share, target, kind),
         _skeleton(means, target),
         _curve(errors, share, names, kind),
-        *_left_right(prediction, target),
+        *_left_right(prediction, target, errors.partner),
         *_galleries(prediction, target, errors, ids),
     ]
 
@@ -116,21 +116,20 @@ def _rising(share: np.ndarray, limits: np.ndarray) -> list[tuple[float, float]]:
     return [(float(limit), float((values <= limit).mean())) for limit in limits]
 
 
-def _left_right(prediction: Keypoints, target: Keypoints) -> list[Figure]:
-    """How often left and right are exchanged, of images with one object each."""
-    skeleton = target.skeleton
-    single = (target.counts == 1) & (prediction.counts == 1)
-    if not skeleton.pairs or not single.any():
+def _left_right(prediction: Keypoints, target: Keypoints, partner: np.ndarray) -> list[Figure]:
+    """How often left and right are exchanged, of the objects that are paired with a predicted one."""
+    skeleton, paired = target.skeleton, partner >= 0
+    if not skeleton.pairs or not paired.any():
         return []
-    mine, goal = prediction[single], target[single]
+    points, goal = prediction.points[partner[paired]], target.points[paired]
+    visibility = target.visibility[paired]
     rows: list[list[Any]] = []
     for a, b in skeleton.pairs:
-        both = (goal.visibility[:, [a, b]] > 0).all(1)
+        both = (visibility[:, [a, b]] > 0).all(1)
         if not both.any():
             continue
         straight, crossed = (
-            (mine.points[both][:, order] - goal.points[both][:, [a, b]]).norm(dim=2).sum(1)
-            for order in ([a, b], [b, a])
+            (points[both][:, order] - goal[both][:, [a, b]]).norm(dim=2).sum(1) for order in ([a, b], [b, a])
         )
         swapped = int((crossed < straight).sum())
         names = f"{skeleton.names[a]} / {skeleton.names[b]}"

@@ -1,4 +1,4 @@
-"""Top-down: a data set of images with several objects as one of crops, each with one object."""
+"""The items of a model: crops with one object each (top-down), or whole images with all their objects."""
 
 from __future__ import annotations
 
@@ -46,6 +46,7 @@ def one_item_each(dataset: Dataset) -> Dataset:
     names = np.array(dataset.ids, dtype=object) if dataset.groups is None else dataset.groups
     shown = len(np.unique(owner))
     message = f"{len(owner)} objects are cut out of {shown} images, by their boxes x {CROP_SCALE:g}."
+    message += " (--model yolo-n reads whole images, and finds their objects itself.)"
     if shown < len(dataset):
         message += f" {len(dataset) - shown} images give none."
     message += f" Left out: {left_out}." if left_out else ""
@@ -62,13 +63,38 @@ def one_item_each(dataset: Dataset) -> Dataset:
     )
 
 
+def whole_images(dataset: Dataset) -> Dataset:
+    """The same items for a model that reads whole images with all their objects.
+
+    Objects with labeled points whose box has no area in the image count as crowds, a little box around them:
+    a model cannot learn them, but nor are they background. How many is said in `messages`.
+    """
+    targets, recast = dataset.targets_as(Keypoints), {**dataset.recast, "whole": True}
+    crowd = torch.zeros(len(targets.labels), dtype=torch.bool) if targets.crowd is None else targets.crowd
+    flat = ~crowd & (targets.visibility > 0).any(1) & (_sides_inside(targets) <= 0).any(1)
+    if not flat.any():
+        return replace(dataset, recast=recast)
+    middle = (targets.boxes[:, :2] + targets.boxes[:, 2:]) / 2
+    around = torch.where(flat[:, None], torch.cat([middle - 1, middle + 1], 1), targets.boxes)
+    message = (
+        f"{int(flat.sum())} objects whose box has no area in the image are neither learned nor scored, like "
+        "crowds."
+    )
+    targets = replace(targets, boxes=around, crowd=crowd | flat)
+    return replace(dataset, targets=targets, recast=recast, messages=(*dataset.messages, message))
+
+
+def _sides_inside(targets: Keypoints) -> Tensor:
+    """(M, 2) width and height of what is inside the image of each box; not above 0 where nothing is."""
+    far = targets.sizes[targets.image].flip(1)
+    return torch.minimum(targets.boxes[:, 2:], far) - targets.boxes[:, :2].clamp(min=0)
+
+
 def _usable(targets: Keypoints) -> tuple[Tensor, str]:
     """(M,) bool: objects that can be cut out and scored; and the others in words."""
     crowd = torch.zeros(len(targets.labels), dtype=torch.bool) if targets.crowd is None else targets.crowd
     bare = ~crowd & ~(targets.visibility > 0).any(1)
-    far = targets.sizes[targets.image].flip(1)
-    inside = torch.minimum(targets.boxes[:, 2:], far) - targets.boxes[:, :2].clamp(min=0)
-    flat = ~crowd & ~bare & (inside <= 0).any(1)
+    flat = ~crowd & ~bare & (_sides_inside(targets) <= 0).any(1)
     reasons = {"crowds": crowd, "objects without a labeled point": bare,
                "objects whose box has no area in the image": flat}  # fmt: skip
     words = [f"{int(mask.sum())} {what}" for what, mask in reasons.items() if mask.any()]

@@ -23,6 +23,8 @@ STRIDES = (4, 8, 16, 32)
 """Pixels to a cell of each map of the encoder."""
 TUNED = {"freeze": "all-but-13", "layer_decay": 0.9, "freeze_bn": True}
 """Recipe where installed weights of the encoder are tuned: the blocks up to stride 4 stay as they are."""
+WHOLE = ("conf", "nms", "max_objects", "mosaic", "mosaic_until")
+"""Options of models that read whole images with all their objects; these place one."""
 
 
 class Points(NamedTuple):

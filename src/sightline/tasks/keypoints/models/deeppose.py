@@ -21,6 +21,7 @@ from sightline.tasks.keypoints.models._encoder import convolution
 from sightline.tasks.keypoints.models._network import (
     STRIDES,
     TUNED,
+    WHOLE,
     PoseModel,
     as_objects,
     target_points,
@@ -35,7 +36,8 @@ CARD = ModelCard(
     defaults={"batch_size": 8, "lr": 1e-3, "monitor": "loss"},
     tuned_backbone=embedded.DEFAULT,
     tuned_defaults=TUNED,
-    ignores=("sigma",),
+    ignores=("sigma", *WHOLE),
+    reads="objects",
 )
 WIDTH, HIDDEN = 64, 512
 """Channels that are flattened, and width of the layer after them."""

@@ -21,6 +21,7 @@ from sightline.tasks.keypoints.models._encoder import convolution
 from sightline.tasks.keypoints.models._network import (
     STRIDES,
     TUNED,
+    WHOLE,
     PoseModel,
     as_objects,
     entropy,
@@ -38,6 +39,8 @@ CARD = ModelCard(
     tuned_backbone=embedded.DEFAULT,
     tuned_defaults=TUNED,
     tuned_gain=False,
+    ignores=WHOLE,
+    reads="objects",
 )
 WIDTH = 64
 """Channels of the decoder."""

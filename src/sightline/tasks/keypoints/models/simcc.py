@@ -17,6 +17,7 @@ from sightline.models.weights import embedded
 from sightline.tasks.keypoints.models._network import (
     STRIDES,
     TUNED,
+    WHOLE,
     PoseModel,
     as_objects,
     entropy,
@@ -34,6 +35,8 @@ CARD = ModelCard(
     defaults={"batch_size": 8, "lr": 1e-3, "monitor": "loss"},
     tuned_backbone=embedded.DEFAULT,
     tuned_defaults=TUNED,
+    ignores=WHOLE,
+    reads="objects",
 )
 BINS = 2
 """Bins to a pixel of the input."""
