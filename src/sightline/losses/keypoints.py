@@ -32,9 +32,9 @@ def keypoint_losses(outputs: dict[str, Tensor], target: Keypoints, assigned: Ass
         assigned: The anchor points.
     """
     labeled = (target.visibility > 0).to(outputs["points"].device)
-    known = labeled.any(1)[assigned.target]
-    image, place = assigned.image[known], assigned.place[known]
-    row, weight = assigned.target[known], assigned.weight[known]
+    teaching = labeled.any(1)[assigned.target]
+    image, place = assigned.image[teaching], assigned.place[teaching]
+    row, weight = assigned.target[teaching], assigned.weight[teaching]
     goal, shown = target.points.float()[row], labeled[row].float()
     points = outputs["points"][image, place].float().view(goal.shape)
     area = target.area().float().clamp(min=1.0)[row][:, None]

@@ -174,9 +174,9 @@ def _surest(scores: Any, groups: Array, others: Array) -> Array:
     sure = array(scores).astype(np.float64)
     order = np.lexsort((-sure, groups))
     keys_of, start = np.unique(groups[order], return_index=True)
-    found = np.bincount(others, minlength=int(keys_of.max()) + 1)[keys_of]
-    last = start + np.minimum(found, np.diff([*start, len(groups)])) - 1
-    least = np.where(found > 0, sure[order[np.maximum(last, start)]], np.inf)
+    wanted = np.bincount(others, minlength=int(keys_of.max()) + 1)[keys_of]
+    last = start + np.minimum(wanted, np.diff([*start, len(groups)])) - 1
+    least = np.where(wanted > 0, sure[order[np.maximum(last, start)]], np.inf)
     return np.asarray(sure >= least[np.searchsorted(keys_of, groups)])
 
 

@@ -116,8 +116,8 @@ class KeypointTask(Task):
         if named_pairs(self.skeleton, "head") and reference != "head":
             chosen.append(Pck(0.5, "head"))
         chosen += [PointError(), MedianPointError(), PointRmse()]
-        found: list[Metric] = [OksPrecision(), OksPrecision(0.5), OksPrecision(0.75), OksRecall()]
-        chosen = [*found, *chosen] if self.several else [*chosen, *found]
+        by_oks: list[Metric] = [OksPrecision(), OksPrecision(0.5), OksPrecision(0.75), OksRecall()]
+        chosen = [*by_oks, *chosen] if self.several else [*chosen, *by_oks]
         return {m.card.name: m for m in chosen}
 
     def baselines(self) -> list[Baseline]:

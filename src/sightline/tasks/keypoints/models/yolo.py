@@ -88,18 +88,18 @@ class YoloPose(Model):
     @classmethod
     def to_predictions(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Keypoints:
         """Objects above `conf`, at most `max_objects` per image, best first."""
-        found, row = select(answer, settings)
-        points = answer["points"][found.image, row].float()
+        detections, row = select(answer, settings)
+        points = answer["points"][detections.image, row].float()
         return Keypoints(
-            counts=found.counts,
-            sizes=found.sizes,
-            boxes=found.boxes,
-            labels=found.labels,
-            scores=found.scores,
+            counts=detections.counts,
+            sizes=detections.sizes,
+            boxes=detections.boxes,
+            labels=detections.labels,
+            scores=detections.scores,
             points=points,
             visibility=torch.full(points.shape[:2], VISIBLE, dtype=torch.int8, device=points.device),
             skeleton=Skeleton.from_json(settings["skeleton"]),
-            point_scores=answer["point_scores"][found.image, row].float(),
+            point_scores=answer["point_scores"][detections.image, row].float(),
         )
 
     def loss(
@@ -128,9 +128,9 @@ class YoloPose(Model):
         sure = goal["many"].float().sigmoid().amax(2)
         total, stride = sure.sum().clamp(min=1), outputs["places"][..., 2:]
         apart = ((outputs["points"] - goal["points"]).float() / stride).abs().mean(2)
-        seen = distillation.labels(outputs["visible"], goal["visible"]).mean(2)
+        visible = distillation.labels(outputs["visible"], goal["visible"]).mean(2)
         losses["taught points"] = (apart * sure).sum() / total
-        losses["taught visible"] = (seen * sure).sum() / total
+        losses["taught visible"] = (visible * sure).sum() / total
         return losses
 
     def backbone(self) -> nn.Module:
