@@ -37,6 +37,8 @@ SCRIPTS: dict[str, tuple[list[str], str | None]] = {
     "parity": (["parity.py"], None),
     "exports": (["exports.py"], ""),
     "fair": (["fair.py"], "mnist"),
+    "faces": (["faces.py"], "orl_faces"),
+    "search": (["search.py"], None),
     "export_time": (["export_time.py"], None),
 }
 """Script with its options, and the subfolder of the data that it reads (None: no data)."""

@@ -17,10 +17,12 @@ from sightline.commands.demo import demo as demo
 from sightline.commands.evaluate import evaluate as evaluate
 from sightline.commands.explain import explain as explain
 from sightline.commands.export import export as export
+from sightline.commands.index import index as index
 from sightline.commands.inspect import inspect as inspect
 from sightline.commands.load import load as load
 from sightline.commands.models import list_models as list_models
 from sightline.commands.predict import predict as predict
+from sightline.commands.search import search as search
 from sightline.commands.serve import serve as serve
 from sightline.commands.tasks import list_tasks as list_tasks
 from sightline.commands.train import train as train
@@ -35,6 +37,8 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "audit": audit,
     "predict": predict,
     "explain": explain,
+    "index": index,
+    "search": search,
     "export": export,
     "benchmark": benchmark,
     "serve": serve,

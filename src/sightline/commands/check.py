@@ -75,7 +75,7 @@ def check(
         pairs=pairs,
         data_dir=data_dir,
     )
-    checked = check_data(dataset, run, accept, exif)
+    checked = check_data(dataset, run, accept, exif, card is not None and card.open_set)
     if to is not None and out is not None:
         convert(dataset, checked.findings, accept, to, out)
     elif out is not None:

@@ -17,11 +17,15 @@ if TYPE_CHECKING:
     from sightline.inference.summary import Predicted
     from sightline.inference.windows import WindowOptions
 
+_IDLE = ("--allow-http", "--prompt", "--crops", "--boxes", "--track", "--window", "--stride", "--views")
+"""Options that neither a cluster nor a list of pairs takes."""
+_USED = ("out", "to", "batch_size", "device", "top", "min_score", "classes")
+
 
 @command
 def predict(
     run: Path,
-    source: Sequence[str],
+    source: Sequence[str] = (),
     *,
     out: Path | None = None,
     to: str | None = None,
@@ -42,7 +46,9 @@ def predict(
     allow_http: Annotated[bool, Heading("Special sources and machines")] = False,
     prompt: str | None = None,
     boxes: Path | None = None,
-    ray: str | None = None,
+    pairs: Annotated[Path | None, Heading("Verification")] = None,
+    far: Annotated[float | None, Range(0, 1, above=True, below=True)] = None,
+    ray: Annotated[str | None, Heading("Special sources and machines")] = None,
 ) -> Predicted:
     """Predict on images, folders, globs, videos or a webcam; bad files are reported, the others are
     predicted.
@@ -78,6 +84,11 @@ def predict(
             box of the object in the first frame for track:mosse.
         boxes: Boxes for keypoints trained on crops of objects: run folder of the detector that finds them, or
             a file or folder of boxes in any format (COCO annotations or results, YOLO, CSV, ...).
+        pairs: List of pairs of images, for a run of embed: LFW's pairs.txt, or lines of fold, first, second
+            and same. Each pair is accepted or rejected. `source` is then the folder that its names are of, by
+            default that of the list.
+        far: False accept rate that the threshold is fitted for, on the validation pairs of the run; left out:
+            that of the training.
         ray: Predict on a cluster of Ray: local, auto, or HOST:PORT of its head. `out` is then a folder for
             Parquet parts, each input is predicted once whatever ends the command, and `source` may also be a
             Parquet table or an object store (s3://, gs://). Needs the extra 'ray'.
@@ -88,11 +99,9 @@ def predict(
     from sightline.inference.sources import Sources
     from sightline.inference.summary import Predicted
 
-    if ray is not None:
-        idle = {"--allow-http": allow_http, "--prompt": prompt, "--crops": crops, "--track": track,
-                "--boxes": boxes, "--window": window, "--stride": stride, "--views": views > 1}  # fmt: skip
-        return _on_ray(run, source, ray, idle, out=out, to=to, batch_size=batch_size, device=device, top=top,
-                       min_score=min_score, classes=classes)  # fmt: skip
+    if ray is not None or pairs is not None or far is not None or not source:
+        return _special(run, source, ray, pairs, far, (allow_http, prompt, crops, boxes, track, window,
+                    stride, views > 1), (out, to, batch_size, device, top, min_score, classes))  # fmt: skip
     options, windows = tracking.TrackOptions(track, tracker, line, zone, fill), _windows(window, stride)
     predictor = promptable.predictor(run, prompt, device, boxes, views)
     settings, names = predictor.settings, predictor.settings.get("classes", [])
@@ -113,8 +122,8 @@ def predict(
         for answer in progress(answers, "predicting"):
             mine = filters.apply_filter(predictor.task, answer, wish)
             summary.add(mine.outcome, sources.live)
-            write(mine if measured is None else filters.apply_filter(predictor.task, answer, measured))
             cut(mine)
+            write(mine if measured is None else filters.apply_filter(predictor.task, answer, measured))
     return summary
 
 
@@ -136,6 +145,42 @@ def _windows(window: str | None, stride: str | None) -> WindowOptions | None:
     from sightline.training.recipe import seconds
 
     return WindowOptions.of(seconds(window), seconds(stride))
+
+
+def _special(
+    run: Path,
+    source: Sequence[str],
+    ray: str | None,
+    pairs: Path | None,
+    far: float | None,
+    others: tuple[Any, ...],
+    used: tuple[Any, ...],
+) -> Predicted:
+    """Predict on a cluster, or verify a list of pairs.
+
+    Args:
+        run: The run.
+        source: What is predicted, or the folder of the pairs.
+        ray: The cluster.
+        pairs: The list.
+        far: False accept rate.
+        others: Values of the options `_IDLE`, which neither takes.
+        used: Values of the options `_USED`.
+    """
+    from sightline.errors import UsageError
+
+    idle, options = dict(zip(_IDLE, others, strict=True)), dict(zip(_USED, used, strict=True))
+    if ray is not None:
+        return _on_ray(run, source, ray, idle | {"--pairs": pairs, "--far": far}, **options)
+    if pairs is None:
+        missing = "--far is for --pairs" if far is not None else "Name images to predict"
+        raise UsageError(f"{missing}: predict RUN IMAGES, or predict RUN --pairs pairs.txt.")
+    idle |= {f"--{name.replace('_', '-')}": options[name] for name in ("to", "top", "classes", "min_score")}
+    if clash := [option for option, given in idle.items() if given]:
+        raise UsageError(f"--pairs cannot be given with {clash[0]}: leave one out.")
+    from sightline.inference.verification import verify
+
+    return verify(run, source, pairs, far, options["out"], options["device"], options["batch_size"])
 
 
 def _on_ray(run: Path, source: Sequence[str], ray: str, idle: Mapping[str, Any], **options: Any) -> Predicted:

@@ -25,6 +25,8 @@ class TaskCard:
             that are multiples of a stride and no size is asked for.
         defaults: Recipe values that suit the task where the model's card has none.
         tuned_options: Its own options where published weights are fine-tuned, unless they are given.
+        open_set: Whether classes are identities: those of validation and test, and of new data, are others
+            than those of training.
     """
 
     name: str
@@ -38,6 +40,7 @@ class TaskCard:
     default_max_size: int = 320
     defaults: Mapping[str, Any] = field(default_factory=dict)
     tuned_options: Mapping[str, Any] = field(default_factory=dict)
+    open_set: bool = False
 
 
 @dataclass(frozen=True)
@@ -140,9 +143,13 @@ class CheckCard:
         summary: One line for lists.
         findings: Names of the findings it may report (what --accept takes).
         of_pixels: Whether it judges pixels, so that it is left out for kinds of input that have none.
+        open_set: Whether it is for classes that are identities only; see `TaskCard.open_set`.
+        closed_set: Its findings that do not hold where classes are identities.
     """
 
     name: str
     summary: str
     findings: tuple[str, ...]
     of_pixels: bool = False
+    open_set: bool = False
+    closed_set: tuple[str, ...] = ()

@@ -14,19 +14,24 @@ from sightline.errors import DataError, UnknownName
 ORDER = ("error", "warning", "info")
 
 
-def run_checks(dataset: Dataset, measured: Scan) -> list[Finding]:
+def run_checks(dataset: Dataset, measured: Scan, open_set: bool = False) -> list[Finding]:
     """Findings of all checks and of reading the data, the most severe first.
 
-    Where reading and a check report the same by the same name, the check's finding is kept.
+    Where reading and a check report the same by the same name, the check's finding is kept. With `open_set`
+    classes are identities; see `TaskCard.open_set`.
     """
     findings: dict[str, Finding] = {}
     pixels = input_kind(dataset.input).has_pixels
-    for check in (CHECKS.load(name) for name in CHECKS.names()):
-        if pixels or not check.CARD.of_pixels:
+    checks = [CHECKS.load(name) for name in CHECKS.names()]
+    moot = {name for check in checks for name in check.CARD.closed_set} if open_set else set()
+    for check in checks:
+        card = check.CARD
+        if (pixels or not card.of_pixels) and (open_set or not card.open_set):
             findings |= {f.name: f for f in check.run(dataset, measured)}
     mine = set(findings)
     extra = [f for f in dataset.read_findings if f.name not in mine]
-    return sorted([*extra, *findings.values()], key=lambda f: ORDER.index(f.severity))
+    wanted = [f for f in [*extra, *findings.values()] if f.name not in moot]
+    return sorted(wanted, key=lambda f: ORDER.index(f.severity))
 
 
 def finding_names() -> list[str]:
@@ -34,10 +39,10 @@ def finding_names() -> list[str]:
     return sorted(n for name in CHECKS.names() for n in CHECKS.load(name).CARD.findings)
 
 
-def look(dataset: Dataset, exif: str | None = None) -> tuple[Scan, list[Finding]]:
+def look(dataset: Dataset, exif: str | None = None, open_set: bool = False) -> tuple[Scan, list[Finding]]:
     """Scan all images once and run all checks; `exif` resolves the finding about rotation."""
     scanned = scan(dataset)
-    findings = run_checks(dataset, scanned)
+    findings = run_checks(dataset, scanned, open_set)
     return scanned, [f for f in findings if exif is None or f.name != "exif-and-positions"]
 
 

@@ -41,6 +41,7 @@ def split(
     strata: np.ndarray | None = None,
     fractions: tuple[float, float, float] = FRACTIONS,
     together: np.ndarray | None = None,
+    least: int = 1,
 ) -> Split:
     """Divide a data set into train, val and test.
 
@@ -54,6 +55,7 @@ def split(
         strata: (N,) int, what is kept in proportion (the class); None for all alike.
         fractions: Shares of train, val and test; a part may be 0.
         together: (N,) int; items of the same number stay together (duplicates).
+        least: Units (items or groups) that each part has at least, where there are enough.
 
     Raises:
         DataError: If the data give a split without a training part.
@@ -77,7 +79,7 @@ def split(
     units = _units(dataset, together, pool)
     layer = np.zeros(len(pool), dtype=np.int64) if strata is None else np.asarray(strata)[pool]
     names = [dataset.ids[i] for i in pool.tolist()]
-    parts, few = _deal(names, units, layer, shares, seed, keep_one=True)
+    parts, few = _deal(names, units, layer, shares, seed, least=least)
     assignment[pool] = np.array(SPLITS, dtype=object)[parts]
     if few:
         notes.append(f"{few} classes have too few images to be in every part; they went to train first.")
@@ -128,7 +130,7 @@ def folds(
     if not 2 <= k <= n:
         raise UsageError(f"--folds must be 2 to {n} (independent items or groups). Received {k}.")
     layer = np.zeros(len(dataset), dtype=np.int64) if strata is None else np.asarray(strata)
-    parts, _ = _deal(list(dataset.ids), units, layer, [1 / k] * k, seed, keep_one=False)
+    parts, _ = _deal(list(dataset.ids), units, layer, [1 / k] * k, seed, least=0)
     return [np.flatnonzero(parts == fold) for fold in range(k)]
 
 
@@ -155,7 +157,7 @@ def _units(dataset: Dataset, together: np.ndarray | None, pool: np.ndarray) -> n
 
 
 def _deal(
-    names: list[str], units: np.ndarray, layer: np.ndarray, shares: list[float], seed: int, *, keep_one: bool
+    names: list[str], units: np.ndarray, layer: np.ndarray, shares: list[float], seed: int, *, least: int
 ) -> tuple[np.ndarray, int]:
     """Assign a part to each item; also the number of strata that are too small for every part.
 
@@ -180,19 +182,21 @@ def _deal(
             parts[u] = part
             lacks[part] -= len(members[u])
             total[part] -= len(members[u])
-        if keep_one and len(mine) >= len(wanted):
-            _fill(parts, mine, wanted, members)
-        few += keep_one and len(mine) < len(wanted)
+        if least and len(mine) >= least * len(wanted):
+            _fill(parts, mine, wanted, members, least)
+        few += bool(least) and len(mine) < least * len(wanted)
     return parts[units], few
 
 
-def _fill(parts: np.ndarray, mine: list[int], wanted: list[int], members: list[np.ndarray]) -> None:
-    """Give every requested part at least one unit, the smallest unit of the largest part."""
+def _fill(
+    parts: np.ndarray, mine: list[int], wanted: list[int], members: list[np.ndarray], least: int
+) -> None:
+    """Give every requested part at least so many units, the smallest ones of the largest part."""
     for part in wanted:
-        if any(parts[u] == part for u in mine):
-            continue
-        richest = max(wanted, key=lambda p: sum(parts[u] == p for u in mine))
-        parts[min((u for u in mine if parts[u] == richest), key=lambda u: len(members[u]))] = part
+        while sum(parts[u] == part for u in mine) < least:
+            richest = max(wanted, key=lambda p: sum(parts[u] == p for u in mine))
+            smallest = min((u for u in mine if parts[u] == richest), key=lambda u: len(members[u]))
+            parts[smallest] = part
 
 
 def _members(units: np.ndarray) -> list[np.ndarray]:

@@ -85,7 +85,9 @@ class Checked:
         return shown
 
 
-def check_data(dataset: Dataset, run: Path | None, accept: Sequence[str], exif: str | None) -> Checked:
+def check_data(
+    dataset: Dataset, run: Path | None, accept: Sequence[str], exif: str | None, open_set: bool = False
+) -> Checked:
     """Scan and check the data; with a run, also look for label issues.
 
     Args:
@@ -93,14 +95,15 @@ def check_data(dataset: Dataset, run: Path | None, accept: Sequence[str], exif: 
         run: Run whose model says which targets are doubtful, or None.
         accept: Names of findings that are known and meant.
         exif: What was said of how targets were drawn.
+        open_set: Whether classes are identities; see `TaskCard.open_set`.
 
     Raises:
         UnknownName: If something is accepted that no check reports.
     """
     if run is None:
-        return describe(dataset, look(dataset, exif)[1], accept)
+        return describe(dataset, look(dataset, exif, open_set)[1], accept)
     witness = label_issues.witness(run, dataset)
-    scanned, findings = look(dataset, exif)
+    scanned, findings = look(dataset, exif, open_set)
     doubted, note = label_issues.ask(witness, dataset, scanned, findings)
     findings = sorted([*doubted, *findings], key=lambda f: ORDER.index(f.severity))
     checked = describe(dataset, findings, accept)

@@ -154,6 +154,8 @@ def same_question(dataset: Dataset, run: Run) -> Dataset:
             f"{dataset.name} gives {', '.join(dataset.outputs)}; the model gives {', '.join(names)}. "
             f"Name the column: --target {','.join(names)}."
         )
+    if TASKS.load(run.record.model_config.task).CARD.open_set:
+        return dataset
     return _same_classes(dataset, run.classes)
 
 

@@ -58,7 +58,8 @@ def images_to_score(run: Run, dataset: Dataset, settings: Any, split: str | None
     """
     is_own = data is None
     dataset = same_question(dataset, run)
-    scan, findings = look(dataset)
+    card = TASKS.load(run.record.model_config.task).CARD
+    scan, findings = look(dataset, open_set=card.open_set)
     if not is_own:
         warn(dataset, findings)
     dataset = dataset.subset(np.flatnonzero(scan.readable))

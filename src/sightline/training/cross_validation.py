@@ -120,6 +120,7 @@ def _splits(prepared: PreparedData, test: np.ndarray, arguments: TrainArguments)
         seed=arguments.seed,
         strata=prepared.stratify_labels,
         together=group_duplicates(prepared.dataset, prepared.scan),
+        least=prepared.least_units,
     )
     return divided.assignment
 

@@ -183,7 +183,7 @@ def _divided(
     if splits is not None:
         return dataset.with_splits(splits), frozenset(), []
     given = frozenset(s for s in dataset.splits.tolist() if s and arguments.splits is None)
-    splits, notes = divide(dataset, prepared.scan, arguments.splits, arguments.seed, prepared.stratify_labels)
+    splits, notes = divide(prepared, arguments.splits, arguments.seed)
     return dataset.with_splits(splits), given, notes
 
 

@@ -44,6 +44,11 @@ class PreparedData:
         """(N,) labels for a stratified split."""
         return task_type(self.card.name).stratify_labels(self.dataset.targets)
 
+    @property
+    def least_units(self) -> int:
+        """Items or groups that each part of a split has at least: of identities two, or there is no pair."""
+        return 2 if self.card.open_set else 1
+
 
 def look_at(arguments: TrainArguments) -> PreparedData:
     """Open the data, scan and check them.
@@ -52,7 +57,7 @@ def look_at(arguments: TrainArguments) -> PreparedData:
         DataError: If the data cannot be used, or have faults that were not accepted.
     """
     card, dataset, why = _task_and_data(arguments)
-    measured, findings = look(dataset, arguments.exif)
+    measured, findings = look(dataset, arguments.exif, card.open_set)
     refuse(findings, arguments.accept, label_issues.names())
     dataset, measured, notes = _usable(dataset, measured)
     given = {**arguments.options, "reads": card_of(card.name, arguments.model).reads}

@@ -44,7 +44,7 @@ class Recipe:
         resize: How an image is resized to the input size when the aspect ratio differs.
         tile_size: Side in pixels of overlapping tiles, for small objects in large images; 0 is off.
         hflip: Random horizontal flip; auto: only for color images.
-        sampler: balanced: draw every class equally often.
+        sampler: balanced: draw every class equally often; m-per-class: several images a class and batch.
         freeze: Frozen layers: backbone, all-but-N (the last N blocks are trained) or none.
         unfreeze: Gradual unfreezing: share of training after which frozen blocks are trained; 1 is never.
         probe: Linear probe: fit the head on features of the frozen network first; training must beat it.
@@ -83,7 +83,7 @@ class Recipe:
     resize: Annotated[Literal["stretch", "crop", "letterbox", "rect"] | None, Heading("Images")] = None
     tile_size: Annotated[int | None, Range()] = None
     hflip: Literal["yes", "no", "auto"] | None = None
-    sampler: Literal["random", "balanced"] | None = None
+    sampler: Literal["random", "balanced", "m-per-class"] | None = None
     freeze: Annotated[str | None, Heading("Fine-tuning")] = None
     unfreeze: Annotated[float | None, Range(0, 1)] = None
     probe: bool | None = None

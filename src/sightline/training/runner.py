@@ -89,7 +89,7 @@ def _begin(model: Model, plan: Plan, source: Path) -> None:
         (info or {}).get("classes") for info in (card.get("data_info"), model_config(plan, {})["data_info"])
     )
     names = [list((class_info or {}).get("names", ())) for class_info in (theirs, ours)]
-    other = bool(card) and names[0] != names[1]
+    other = bool(card) and names[0] != names[1] and not plan.task.card.open_set
     into = model if same or backbone is None else backbone
     loaded = load.load_into(into, source, fresh_head=other)
     if other and not loaded.fresh and len(names[0]) == len(names[1]):

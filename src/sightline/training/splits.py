@@ -6,31 +6,28 @@ from pathlib import Path
 
 import numpy as np
 
-from sightline.core.dataset import Dataset
 from sightline.data.checks.duplicates import group_duplicates
-from sightline.data.scan import Scan
 from sightline.data.split import SPLITS_FILE, grown, read_splits, split
 from sightline.errors import DataError
+from sightline.training.prepare_data import PreparedData
 
 
-def divide(
-    dataset: Dataset, scan: Scan, splits: Path | None, seed: int, strata: np.ndarray | None
-) -> tuple[np.ndarray, list[str]]:
+def divide(prepared: PreparedData, splits: Path | None, seed: int) -> tuple[np.ndarray, list[str]]:
     """(N,) "train", "val" or "test" of each item, and messages about the split.
 
     Args:
-        dataset: What to divide.
-        scan: What was measured of it: duplicates stay together.
+        prepared: What to divide: duplicates stay together, classes in proportion.
         splits: A run folder or a JSON file whose split is taken.
         seed: Another seed, another split.
-        strata: (N,) int, what is kept in proportion.
 
     Raises:
         DataError: If a split cannot be read, or names items that are not there.
     """
-    alike = group_duplicates(dataset, scan)
+    dataset = prepared.dataset
+    alike = group_duplicates(dataset, prepared.scan)
     if splits is None:
-        assignment = split(dataset, seed=seed, strata=strata, together=alike)
+        strata, least = prepared.stratify_labels, prepared.least_units
+        assignment = split(dataset, seed=seed, strata=strata, together=alike, least=least)
         return assignment.assignment, list(assignment.messages)
     file = splits / SPLITS_FILE if splits.is_dir() else splits
     try:

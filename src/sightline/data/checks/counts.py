@@ -25,6 +25,7 @@ CARD = CheckCard(
         "imbalance",
         "constant-target",
     ),
+    closed_set=("class-too-few-images", "class-few-images", "imbalance"),
 )
 
 

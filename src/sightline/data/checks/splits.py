@@ -14,6 +14,7 @@ CARD = CheckCard(
     name="splits",
     summary="Classes missing in training or testing, no training part, items without a split",
     findings=("class-missing-in-train", "class-missing-in-test", "no-train-split", "split-missing"),
+    closed_set=("class-missing-in-train",),
 )
 NEEDED = ("no-train-split",)
 """Findings that accepting does not get past: without another split there is nothing to train on."""

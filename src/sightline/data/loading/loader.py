@@ -28,6 +28,7 @@ from sightline.data.io.items import paths_of
 from sightline.data.io.pixels import Arrays
 from sightline.data.loading.preprocess import resize_targets
 from sightline.data.loading.rect import cropped, grouped
+from sightline.data.loading.samplers import per_class, single_labels
 from sightline.errors import UsageError
 from sightline.ops.resize_shape import ResizeMode
 
@@ -54,7 +55,8 @@ class Loader:
         batch_size: Images a batch, over all processes.
         train: Shuffle and augment.
         seed: Seed of all draws.
-        sampler: random (each image once an epoch) or balanced (each class equally often).
+        sampler: random (each image once an epoch), balanced (each class equally often) or m-per-class (each
+            image once, several of a class one after the other).
         weights: (N,) chance of each image to be drawn, with replacement; instead of `sampler`.
         workers: Threads that prepare batches ahead; 0 prepares each when it is asked for.
         cache: Bytes for decoded images: in memory for what lives in memory, else on disk. 0 keeps none.
@@ -84,7 +86,7 @@ class Loader:
         batch_size: int = 32,
         train: bool = False,
         seed: int = 0,
-        sampler: Literal["random", "balanced"] = "random",
+        sampler: Literal["random", "balanced", "m-per-class"] = "random",
         weights: np.ndarray | None = None,
         workers: int = 0,
         cache: int = 2 * 1024**3,
@@ -111,6 +113,7 @@ class Loader:
         self._weights = weights
         if train and sampler == "balanced" and weights is None:
             self._weights = _balance(dataset)
+        self._labels = single_labels(dataset) if train and sampler == "m-per-class" else None
         self._stored = self._as_stored()
         self._cache = None if self._stored is not None else self._new_cache(cache, cache_dir)
 
@@ -176,7 +179,10 @@ class Loader:
         if not self._train:
             return np.arange(self._rank * n // self._world, (self._rank + 1) * n // self._world)
         rng = np.random.default_rng([self._seed, epoch])
-        order = rng.permutation(n) if self._weights is None else _draw(self._weights, n, rng)
+        if self._labels is not None:
+            order = per_class(self._labels, rng)
+        else:
+            order = rng.permutation(n) if self._weights is None else _draw(self._weights, n, rng)
         return order if self._rects is None else grouped(order, self._rects, self._batch_size, rng)
 
     def _batch(self, order: np.ndarray, epoch: int, number: int, augment: Augment | None) -> Batch:

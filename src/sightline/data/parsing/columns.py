@@ -21,7 +21,7 @@ PATHS = (
 )  # fmt: skip
 TARGETS = (
     "label", "labels", "class", "target", "y", "category", "tags", "class_name", "classname", "label_name",
-    "category_name", "class_id", "classid", "label_id", "category_id",
+    "category_name", "class_id", "classid", "label_id", "category_id", "identity",
 )  # fmt: skip
 SPLITS = ("split", "set", "subset", "partition")
 GROUPS = ("group", "group_id", "patient", "patient_id", "subject", "subject_id")

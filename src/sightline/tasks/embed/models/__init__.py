@@ -1,0 +1,1 @@
+"""Ways to learn vectors: one file each."""
