@@ -63,7 +63,7 @@ DOORS = {
 }
 PLUGINS = ("data/formats", "data/checks", "models/backbones", "metrics", "training/callbacks",
            "training/trainers", "exporters/formats", "losses/semantic",
-           "attacks", "audits", "explanation/methods")  # fmt: skip
+           "attacks", "audits", "explanation/methods", "explanation/views")  # fmt: skip
 
 
 def layer(module: str) -> int | None:

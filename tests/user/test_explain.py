@@ -87,6 +87,7 @@ def test_about_the_runner_up_and_a_class(trained: Path, tmp_path: Path) -> None:
         (("--about", "nite"), ("nite", "night")),
         (("--about", "box:1"), ("object", "--about CLASS")),
         (("--about", "target"), ("target", "run's own data")),
+        (("--require", "trust", "--tests", "no"), ("--require trust", "--tests no")),
     ],
 )
 def test_what_cannot_be_explained_is_refused(
@@ -99,6 +100,37 @@ def test_what_cannot_be_explained_is_refused(
     done = sightline("explain", trained, photo(tmp_path), *arguments)
     assert done.code == 2
     assert all(word in done.err for word in words), done.err
+
+
+def test_trust_can_be_required(trained: Path, sightline: Callable[..., Said], tmp_path: Path) -> None:
+    """The exit code follows the tests on the page; a method that ignores the class fails one of them."""
+    done = sightline("explain", trained, photo(tmp_path), "--require", "trust", "--out", "maps")
+    record = json.loads((tmp_path / "maps" / "explain.json").read_text())
+    passed = [test["passed"] for test in record["tests"]]
+    assert done.code == (0 if True in passed and False not in passed else 1)
+    assert f"trust: {'holds' if done.code == 0 else 'NOT shown'}" in done.out
+    for blind in ((), ("--require", "trust")):
+        done = sightline("explain", trained, "new.png", "--method", "eigen-cam", *blind, "--out", "maps")
+        assert done.code == len(blind) // 2
+        assert "FAILED another class" in done.out
+        assert ("trust: NOT shown" in done.out) == bool(blind)
+
+
+def test_without_images_the_network_is_shown(
+    trained: Path, sightline: Callable[..., Said], tmp_path: Path
+) -> None:
+    done = sightline("explain", trained)
+    assert done.code == 0
+    page = (trained / "explain" / "network.html").read_text()
+    record = json.loads((trained / "explain" / "network.json").read_text())
+    assert list(record["views"]) == ["filters", "activations", "maximization", "prototypes", "dead-units"]
+    assert set(record["views"]["maximization"]["scores"]) == {"day", "night"}
+    assert {"day", "night"} == set(record["views"]["prototypes"]["classes"])
+    assert all(name in done.out for name in record["views"])
+    assert page.count("<h2") == 5
+    refused = sightline("explain", trained, "--method", "rise", "--require", "trust")
+    assert refused.code == 2
+    assert "--method, --require need images" in refused.err
 
 
 def test_an_image_that_cannot_be_read_does_not_stop_the_others(
@@ -130,6 +162,9 @@ def test_an_exported_file_is_explained_without_gradients(
     assert refused.code == 2
     assert "occlusion" in refused.err
     assert "rise" in refused.err
+    whole = sightline("explain", file)
+    assert whole.code == 2
+    assert "Name the run" in whole.err
     done = sightline("explain", file, image, "--tests", "no", "--out", "maps", "--json")
     assert done.code == 0
     assert done.json()["method"] == "occlusion"

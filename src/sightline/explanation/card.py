@@ -31,3 +31,22 @@ class ExplainCard:
     layer: Literal["fine", "last"] = "last"
     follows_image: bool = False
     class_blind: bool = False
+
+
+@dataclass(frozen=True)
+class ViewCard:
+    """Metadata of a view of a whole network.
+
+    Attributes:
+        name: Its name in the record.
+        title: Heading of its section.
+        meaning: What it shows and what follows from it, in one sentence.
+        rank: Its place on the page, from the first.
+        paper: Author, title, venue, year; "" where there is none.
+    """
+
+    name: str
+    title: str
+    meaning: str
+    rank: int
+    paper: str = ""

@@ -17,7 +17,7 @@ from sightline import storage
 from sightline.console import track
 from sightline.core.targets.base import Targets
 from sightline.data.loading.preprocess import input_affine
-from sightline.errors import UnreadableImage
+from sightline.errors import UnreadableImage, UsageError
 from sightline.explanation import page, trust
 from sightline.explanation.about import Question, first_words, questions
 from sightline.explanation.choose import Choice, choose
@@ -68,6 +68,7 @@ def explain_images(
     tests: Tests,
     out: Path | None,
     device: str,
+    require_trust: bool = False,
 ) -> Explained:
     """Explain the predictions for images, and write maps, page and record.
 
@@ -79,15 +80,18 @@ def explain_images(
         tests: How much the explanation is tested on the run's validation images.
         out: Folder for what is written; None: "explain" in the run, or beside the exported file.
         device: auto, cpu, cuda, cuda:N or mps.
+        require_trust: Whether the exit code is 1 unless the tests show that the maps can be trusted.
 
     Raises:
-        UsageError: If the method needs more than the model gives.
+        UsageError: If the method needs more than the model gives, or trust is required without tests.
     """
+    if require_trust and tests == "no":
+        raise UsageError("--require trust rests on the tests. Leave --tests no out.")
     source = open_source(path, device)
     sources = Sources.for_model(list(images), source.settings)
     folder = out or (path / "explain" if path.is_dir() else path.parent / f"explain-{path.name}")
     with source.subject() as subject:
-        result, choice = Explained("", "", "", folder), None
+        result, choice = Explained("", "", "", folder, trust_required=require_trust), None
         shown: list[page.Map] = []
         alike: list[float] = []
         for item in track(sources, "explaining"):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
+from sightline.core.model import Model
 from sightline.core.targets.base import Targets
 from sightline.explanation.subject import Subject, as_grid, gradients_of, watched
 
@@ -43,19 +45,35 @@ def traced(subject: Subject, images: Tensor, about: Targets) -> list[Layer]:
     """Layers of the backbone with maps over the image, in the order in which they are computed; only those
     that the evidence depends on. Empty where none has.
     """
-    model = subject.model
-    assert model is not None
+    assert subject.model is not None
+    pixels = images[:1].detach().clone().requires_grad_()
+    with watched(subject.model, _names(subject.model)) as maps:
+        evidence = subject.evidence(pixels, about[[0]])
+    layers = _layers(maps, images)
+    slopes = gradients_of(evidence, [maps[layer.name] for layer in layers])
+    return [layer for layer, slope in zip(layers, slopes, strict=True) if bool((slope != 0).any())]
+
+
+@torch.no_grad()
+def with_maps(subject: Subject, images: Tensor) -> list[Layer]:
+    """Layers of the backbone with maps over an image (1, C, *S), in the order in which they are computed."""
+    assert subject.model is not None
+    with watched(subject.model, _names(subject.model)) as maps:
+        subject.model(images.to(subject.model.mean.device))
+    return _layers(maps, images)
+
+
+def _names(model: Model) -> list[str]:
+    """Modules of the backbone."""
     root = model.backbone() or model
     inside = {id(module) for module in getattr(root, "body", root).modules()}
-    names = [name for name, module in model.named_modules() if name and id(module) in inside]
-    pixels = images[:1].detach().clone().requires_grad_()
-    with watched(model, names) as maps:
-        evidence = subject.evidence(pixels, about[[0]])
-    spatial = tuple(images.shape[2:])
-    grids = {name: as_grid(output, 1, spatial) for name, output in maps.items()}
-    layers = {name: Layer(name, tuple(g.shape[2:])) for name, g in grids.items() if g is not None}
-    slopes = gradients_of(evidence, [maps[name] for name in layers])
-    return [layer for layer, slope in zip(layers.values(), slopes, strict=True) if bool((slope != 0).any())]
+    return [name for name, module in model.named_modules() if name and id(module) in inside]
+
+
+def _layers(maps: dict[str, Tensor], images: Tensor) -> list[Layer]:
+    """Those whose outputs are maps over the image."""
+    grids = {name: as_grid(output, 1, tuple(images.shape[2:])) for name, output in maps.items()}
+    return [Layer(name, tuple(grid.shape[2:])) for name, grid in grids.items() if grid is not None]
 
 
 def last(layers: list[Layer]) -> Layer:

@@ -22,6 +22,7 @@ class Explained:
         trials: Tests of the explanation on this model.
         errors: Images that could not be explained, with the reason.
         lines: What is printed of each map.
+        trust_required: Whether the tests must show that the maps can be trusted.
     """
 
     method: str
@@ -32,11 +33,18 @@ class Explained:
     trials: list[Trial] = field(default_factory=list)
     errors: dict[str, str] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
+    trust_required: bool = False
+
+    @property
+    def trusted(self) -> bool:
+        """Whether a test was passed, and none failed."""
+        passed = [trial.passed for trial in self.trials]
+        return True in passed and False not in passed
 
     @property
     def exit_code(self) -> int:
-        """1 if nothing was explained."""
-        return 0 if self.rows else 1
+        """1 if nothing was explained, or trust is required and not shown."""
+        return 0 if self.rows and (self.trusted or not self.trust_required) else 1
 
     @property
     def page(self) -> Path:
@@ -47,7 +55,18 @@ class Explained:
         """Lines for people."""
         lines = [*self.lines, *(f"{name}  not explained: {why}" for name, why in self.errors.items())]
         lines += [f"FAILED {t.name}: {t.result}" for t in self.trials if t.passed is False]
+        if self.trust_required and self.rows:
+            lines.append(f"trust: {self._trust()}")
         return "\n".join([*lines, f"Maps: {self.page}"] if self.rows else lines)
+
+    def _trust(self) -> str:
+        """Whether the requirement is met, in words."""
+        passed = [trial.passed for trial in self.trials]
+        counts = f"{passed.count(True)} of {len(passed)} tests passed"
+        if self.trusted:
+            return f"holds ({counts})"
+        reason = "none could be made" if not any(p is not None for p in passed) else counts
+        return f"NOT shown ({reason})"
 
     def to_json(self) -> dict[str, Any]:
         """All of it, as plain values."""
@@ -61,5 +80,6 @@ class Explained:
             "folder": str(self.folder),
             "maps": self.rows,
             "tests": tests,
+            "trusted": self.trusted,
             "errors": self.errors,
         }

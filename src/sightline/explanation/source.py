@@ -106,24 +106,41 @@ def open_source(path: Path, device: str) -> Source:
         DataError: If it is neither.
         UsageError: If its input has no maps, or is seen by tiles.
     """
-    source = _file(path) if path.is_file() else _run(path, device)
+    return _looked_at(_file(path), tiles=False) if path.is_file() else open_run(path, device)
+
+
+def open_run(path: Path, device: str, tiles: bool = False) -> Source:
+    """Open a run or a model folder.
+
+    Args:
+        path: The folder.
+        device: auto, cpu, cuda, cuda:N or mps.
+        tiles: Whether its inputs may be parts of an image: tiles, or objects that are cut out.
+
+    Raises:
+        DataError: If it holds no model.
+        UsageError: If its input has no maps, or is a part of an image where that is not meant.
+    """
+    model, _, card = restore(path)
+    if not tiles:
+        require_whole_images(card["model_config"], f"{path} cannot be explained")
+    model.settings = {**model.settings, "resize": fixed(model.settings["resize"])}
+    model.to(Devices(pick(device)).device).eval()
+    return _looked_at(Source(path, model.settings, model), tiles)
+
+
+def _looked_at(source: Source, tiles: bool) -> Source:
+    """The same, if it can be explained."""
+    path = source.path
     if not is_explained(source.spec):
         raise UsageError(f"{path} takes a {source.spec.kind} for each item; explain takes images and clips.")
-    if source.settings.get("tile_size"):
+    if source.settings.get("tile_size") and not tiles:
         side = source.settings["tile_size"]
         raise UsageError(
             f"{path} sees images by tiles of {side} pixels, and a map of a tile says nothing of the others. "
             f"Explain a run that was trained without --tile-size, on tiles of {side} x {side} pixels."
         )
     return source
-
-
-def _run(path: Path, device: str) -> Source:
-    model, _, card = restore(path)
-    require_whole_images(card["model_config"], f"{path} cannot be explained")
-    model.settings = {**model.settings, "resize": fixed(model.settings["resize"])}
-    model.to(Devices(pick(device)).device).eval()
-    return Source(path, model.settings, model)
 
 
 def _file(path: Path) -> Source:

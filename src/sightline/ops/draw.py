@@ -43,6 +43,23 @@ def enlarged(image: NDArray[np.uint8], least: int = MIN_WIDTH_PX) -> tuple[NDArr
     return (rgb if factor == 1 else rgb.repeat(factor, axis=0).repeat(factor, axis=1)), factor
 
 
+def stretched(
+    values: NDArray[np.floating[Any]], low: float | None = None, high: float | None = None
+) -> NDArray[np.uint8]:
+    """Numbers as an image: (H, W, 3) uint8 from dark to bright.
+
+    Args:
+        values: (C, H, W) of any range, C is 1 or 3.
+        low: What becomes 0; None: the least of them.
+        high: What becomes 255; None: the greatest.
+    """
+    start = float(values.min()) if low is None else low
+    stop = float(values.max()) if high is None else high
+    unit = (values - start) / (stop - start) if stop > start else np.zeros_like(values)
+    gray = (unit.clip(0, 1) * 255).round().astype(np.uint8).transpose(1, 2, 0)
+    return np.repeat(gray, 3, axis=2) if gray.shape[2] == 1 else gray
+
+
 def captioned(image: NDArray[np.uint8], text: str) -> NDArray[np.uint8]:
     """Add a line of text in a white strip below an image.
 

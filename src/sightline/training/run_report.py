@@ -26,6 +26,7 @@ from sightline.core.run import Run, scoreboard
 from sightline.data.inputs import finder, input_kind, view_item
 from sightline.evaluation import conclusions
 from sightline.evaluation.attempt import attempt
+from sightline.ops import draw
 from sightline.report import page
 from sightline.report.page import Page, Section
 from sightline.training.plan import Plan
@@ -171,23 +172,15 @@ def first_layer(model: Model, plan: Plan) -> Section | None:
         model.eval()(*(value.contiguous().to(device) for value in inputs.values()))
     hook.remove()
     weights = conv.weight.detach().float().cpu()
-    filters = [_scaled(w.numpy() if w.shape[0] in (1, 3) else w.mean(0, keepdim=True).numpy())
+    filters = [draw.stretched(w.numpy() if w.shape[0] in (1, 3) else w.mean(0, keepdim=True).numpy())
                for w in weights[:MAPS]]  # fmt: skip
-    maps = [_scaled(m[None].numpy()) for m in maps_of_layer[0][0][:MAPS]]
+    maps = [draw.stretched(m[None].numpy()) for m in maps_of_layer[0][0][:MAPS]]
     numbers = [str(i) for i in range(len(filters))]
     return Section("The first layer", f"{weights.shape[0]} filters of "
                    f"{weights.shape[2]}x{weights.shape[3]} pixels; the first {len(filters)} are shown.", [
         ImageGrid("Filters", filters, numbers, "Each scaled to its own range."),
         ImageGrid(f"Their answers to {test.ids[0]}", maps, numbers, "Bright: strong positive answer."),
     ])  # fmt: skip
-
-
-def _scaled(values: np.ndarray) -> np.ndarray:
-    """(C, H, W) of any range to (H, W, 3) uint8."""
-    low, high = float(values.min()), float(values.max())
-    unit = (values - low) / (high - low) if high > low else np.zeros_like(values)
-    gray = (unit * 255).round().astype(np.uint8).transpose(1, 2, 0)
-    return np.repeat(gray, 3, axis=2) if gray.shape[2] == 1 else gray
 
 
 def costs(results: Results) -> Section:
