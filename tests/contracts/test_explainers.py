@@ -16,7 +16,14 @@ from sightline.explanation import layers
 from sightline.explanation.methods import EXPLAINERS
 from sightline.explanation.subject import Subject, untouched
 from sightline.explanation.trust import randomized
-from tests.fixtures.planted import Planted, fresh_network, planted_images, planted_network
+from tests.fixtures.planted import (
+    Planted,
+    enlarged,
+    fresh_network,
+    fresh_transformer,
+    planted_images,
+    planted_network,
+)
 
 POINTS = {
     "eigen-cam": 0.6, "grad-cam": 0.7, "grad-cam-plus-plus": 0.7, "gradient": 0.3, "hires-cam": 0.7,
@@ -24,7 +31,10 @@ POINTS = {
 }  # fmt: skip
 """Share of the planted images in which the strongest pixel lies on the shape, or one pixel beside it, at
 least: a little below what docs/explain.md says. RISE does not settle on shapes as small as these."""
-SLOW = {"integrated-gradients": 20, "occlusion": 20, "rise": 8, "smoothgrad": 20}
+SLOW = {
+    "gradient-rollout": 40, "integrated-gradients": 20, "occlusion": 20, "rise": 8, "rollout": 40,
+    "smoothgrad": 20,
+}  # fmt: skip
 """Images of the methods that take more than a hundredth of a second for each; of the others 150."""
 
 SPREAD = 0.08
@@ -64,6 +74,11 @@ def random_network() -> Model:
     return randomized(planted_network(), planted_images(100, seed=4).images.float() / 255)
 
 
+def follows_attention(name: str) -> bool:
+    """Whether a method is for transformers, so that its contract is held with one."""
+    return bool(EXPLAINERS.load(name).CARD.needs == "attention")
+
+
 def test_the_planted_network_has_learned() -> None:
     model, data = planted_network(), planted_images(200, seed=2)
     with torch.no_grad():
@@ -79,8 +94,10 @@ def test_points_at_planted_evidence(name: str) -> None:
 
 @pytest.mark.parametrize("name", EXPLAINERS.names())
 def test_does_not_point_with_random_weights_or_says_so(name: str) -> None:
-    data = planted_images(150, seed=2)
-    points = pointing(maps_of(name, random_network(), data, SLOW.get(name, 150)), data)
+    data, model = planted_images(150, seed=2), random_network
+    if follows_attention(name):
+        data, model = enlarged(data), fresh_transformer
+    points = pointing(maps_of(name, model(), data, SLOW.get(name, 150)), data)
     assert points <= 0.30 + SPREAD or EXPLAINERS.load(name).CARD.follows_image, points
 
 
@@ -88,14 +105,16 @@ def test_does_not_point_with_random_weights_or_says_so(name: str) -> None:
 def test_contract(name: str) -> None:
     """Shape, finite, the same twice, alone as in a batch, model as before; the class matters."""
     model, data = fresh_network(seed=3), planted_images(2, seed=5)
+    if follows_attention(name):
+        model, data = fresh_transformer(seed=3), enlarged(data)
     with torch.no_grad():
         for norm in model.modules():  # as if it had been trained, so that no map is 0
             if isinstance(norm, torch.nn.BatchNorm2d):
                 norm.momentum = None
-        model.train()(planted_images(50, seed=6).images)
+        model.train()(planted_images(50, seed=6).images if not follows_attention(name) else data.images)
     before = {k: v.clone() for k, v in model.state_dict().items()}
     maps, again = (maps_of(name, model, data, 2) for _ in range(2))
-    assert maps.shape == (2, 48, 48)
+    assert maps.shape == (2, *data.images.shape[2:])
     assert maps.dtype == torch.float32
     assert bool(maps.isfinite().all())
     assert float(maps.abs().max()) > 0
@@ -116,6 +135,8 @@ def test_contract(name: str) -> None:
 def test_a_constant_network_has_no_evidence(name: str) -> None:
     """Its head has no weights, so that nothing in the image matters."""
     model, data, module = fresh_network(), planted_images(1, seed=5), EXPLAINERS.load(name)
+    if follows_attention(name):
+        model, data = fresh_transformer(), enlarged(data)
     images, about = data.images.float() / 255, ClassLabels(data.labels)
     with untouched(model):
         subject = subject_of(model, module, images, about)

@@ -34,8 +34,9 @@ def explain(
         source: Images, folders or globs (photos/ "*.jpg"). Left out: the network itself is shown, by its
             filters, activations, what each class looks for, typical and odd images, and dead units.
         method: Method: gradient, smoothgrad, integrated-gradients, grad-cam, grad-cam-plus-plus, layercam,
-            hires-cam, eigen-cam, occlusion or rise. Left out: of layercam and hires-cam the one that does
-            better on mosaics of the run's validation images; for exported files occlusion.
+            hires-cam, eigen-cam, occlusion, rise; of vision transformers also rollout and gradient-rollout.
+            Left out: of layercam, hires-cam and gradient-rollout the one that does best on mosaics of the
+            run's validation images; for exported files occlusion.
         about: What is explained: predicted (the default), target (of the run's own images), runner-up, the
             name of a class, or box:N for the N-th object, the best first. With "predicted", an image that is
             known to be of another class gets a second map, for its target.

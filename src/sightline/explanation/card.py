@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Needs = Literal["predictions", "gradients", "layers"]
+Needs = Literal["predictions", "gradients", "layers", "attention"]
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class ExplainCard:
         summary: One line for lists.
         paper: Author, title, venue, year.
         needs: What it must have of the model: its predictions alone, so that it works on an exported file;
-            gradients; or the feature maps of a layer too.
+            gradients; the feature maps of a layer too; or attention over all patches (vision transformers).
         layer: Of methods of layers: whether they look at the last fine layer, or at the last of all.
         follows_image: Whether the map of a network with random weights still points at objects, so that
             pointing is no proof that the network looks there. Printed on the page.

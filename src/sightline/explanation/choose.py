@@ -10,12 +10,15 @@ from torch import Tensor
 from sightline.core.targets.base import Targets
 from sightline.errors import UsageError
 from sightline.explanation import layers, trust
+from sightline.explanation.attention import attention
 from sightline.explanation.fills import percent
 from sightline.explanation.layers import Layer
 from sightline.explanation.methods import EXPLAINERS
 from sightline.explanation.source import Source
 from sightline.explanation.subject import Subject
 
+TRANSFORMER = "gradient-rollout"
+"""Method for a network with attention over all patches."""
 DEFAULTS = ("layercam", "hires-cam")
 """Methods for a network. The first is taken where no mosaic can tell which is better. On photographs of ants
 and bees 28 % of the first's maps lay in the right quarter of mosaics, and 78 % of the second's; on planted
@@ -70,14 +73,15 @@ def choose(
         raise UsageError(f"--method {method} is not possible here: {blind}. Use --method {BLIND}.")
     if blind:
         return Choice(EXPLAINERS.load(BLIND), f"{blind}, so a method without gradients was chosen")
-    if needs == "gradients":
+    if method is not None and needs != "layers":
         return Choice(module, "as asked")
     choices = [
         _at_layer(EXPLAINERS.load(name), candidates, images) for name in ([method] if method else DEFAULTS)
     ]
+    if method is None and not without_attention(subject, images, about):
+        choices.insert(0, Choice(EXPLAINERS.load(TRANSFORMER), "the default for vision transformers"))
     best = _measured(source, subject, choices) if measure and method is None else choices[0]
-    assert best.layer is not None
-    subject.layer = best.layer.name
+    subject.layer = best.layer.name if best.layer else ""
     return Choice(best.module, "as asked", best.layer) if method else best
 
 
@@ -99,7 +103,18 @@ def _seen(subject: Subject, images: Tensor, about: Targets, needs: str) -> tuple
         candidates = layers.traced(subject, images, about)
     except UsageError as error:
         return [], str(error).rstrip(".")
+    if needs == "attention":
+        return candidates, without_attention(subject, images, about)
     return candidates, "no layer has maps over the image" if needs == "layers" and not candidates else ""
+
+
+def without_attention(subject: Subject, images: Tensor, about: Targets) -> str:
+    """Why attention cannot be followed from patch to patch, or ""."""
+    try:
+        attention(subject, images, about)
+    except UsageError as error:
+        return str(error).rstrip(".")
+    return ""
 
 
 def _at_layer(module: ModuleType, candidates: list[Layer], images: Tensor) -> Choice:
@@ -114,15 +129,14 @@ def _measured(source: Source, subject: Subject, choices: list[Choice]) -> Choice
     """The method with the most in the right quarter of mosaics; the first where nothing can be measured."""
     shares = []
     for choice in choices:
-        assert choice.layer is not None
-        subject.layer = choice.layer.name
+        subject.layer = choice.layer.name if choice.layer else ""
         trial = trust.mosaics(subject, source, choice.module.run, "quick", SEED)
         if trial.passed is None:
             return choices[0]
         shares.append(trial.value)
     best = max(range(len(choices)), key=lambda i: shares[i])
     words = ", ".join(
-        f"{c.module.CARD.name} at {c.layer.text if c.layer else ''} {percent(s)}"
+        f"{c.module.CARD.name}{f' at {c.layer.text}' if c.layer else ''} {percent(s)}"
         for c, s in zip(choices, shares, strict=True)
     )
     return Choice(

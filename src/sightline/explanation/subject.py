@@ -165,12 +165,18 @@ def as_grid(output: Tensor, n: int, spatial: tuple[int, ...]) -> Tensor | None:
         return output
     if len(spatial) == 3 and output.ndim == 4 and len(output) == n * spatial[0]:
         return output.view(n, spatial[0], *output.shape[1:]).transpose(1, 2)
-    if output.ndim == 3 and len(output) == n and len(spatial) == 2:
-        for extra in range(9):
-            rows = round(((output.shape[1] - extra) * spatial[0] / spatial[1]) ** 0.5)
-            columns = round(rows * spatial[1] / spatial[0])
-            if rows > 1 and rows * columns == output.shape[1] - extra:
-                return output[:, extra:].mT.reshape(n, -1, rows, columns)
+    layout = token_grid(output.shape[1], spatial) if output.ndim == 3 and len(output) == n else None
+    return None if layout is None else output[:, layout[0] :].mT.reshape(n, -1, *layout[1])
+
+
+def token_grid(tokens: int, spatial: tuple[int, ...]) -> tuple[int, tuple[int, int]] | None:
+    """How many of the tokens of a transformer stand in front of those of patches, up to eight, and rows and
+    columns of the patches; None if their number is not that of a grid with the image's shape."""
+    for extra in range(9 if len(spatial) == 2 else 0):
+        rows = round(((tokens - extra) * spatial[0] / spatial[1]) ** 0.5)
+        columns = round(rows * spatial[1] / spatial[0])
+        if rows > 1 and rows * columns == tokens - extra:
+            return extra, (rows, columns)
     return None
 
 

@@ -22,7 +22,7 @@ def run(subject: Subject, images: Tensor, about: Targets, rng: torch.Generator) 
     del rng
     maps, slope = subject.activations(images, about)
     axes = tuple(range(2, maps.ndim))
-    below = 2 * slope**2 + (maps * slope**3).sum(axes, keepdim=True)
+    below = 2 * slope**2 + maps.sum(axes, keepdim=True) * slope**3
     alpha = slope**2 / torch.where(below == 0, 1.0, below)
     weights = (alpha * torch.relu(slope)).sum(axes, keepdim=True)
     return enlarged(torch.relu((weights * maps).sum(1)), images)
