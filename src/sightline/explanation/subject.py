@@ -172,7 +172,7 @@ def as_grid(output: Tensor, n: int, spatial: tuple[int, ...]) -> Tensor | None:
 def token_grid(tokens: int, spatial: tuple[int, ...]) -> tuple[int, tuple[int, int]] | None:
     """How many of the tokens of a transformer stand in front of those of patches, up to eight, and rows and
     columns of the patches; None if their number is not that of a grid with the image's shape."""
-    for extra in range(9 if len(spatial) == 2 else 0):
+    for extra in range(min(9, tokens) if len(spatial) == 2 else 0):
         rows = round(((tokens - extra) * spatial[0] / spatial[1]) ** 0.5)
         columns = round(rows * spatial[1] / spatial[0])
         if rows > 1 and rows * columns == tokens - extra:
