@@ -45,6 +45,7 @@ def evaluate(
     from sightline.core.predictor import BATCH_SIZE
     from sightline.core.report import Results
     from sightline.core.run import Run
+    from sightline.data.inputs import input_kind, of_items
     from sightline.data.loading.tiles import batches
     from sightline.devices import Devices
     from sightline.errors import UsageError
@@ -61,21 +62,21 @@ def evaluate(
         return _predictions(Path(run), data, task, split, out, format, target, data_dir)
     opened = Run.open(run)
     model, trained, _ = restore(opened.path)
-    model = in_views(model, trained, views)
+    devices = Devices.start(device)
+    model = in_views(model, trained, views).to(devices.device)
     settings = model.settings
     dataset = scored_data.open_for(opened, data, format, target, data_dir)
     scored = scored_data.images_to_score(opened, dataset, settings, split, data)
     part, name = scored.part, scored.name
     looks = test_ledger.record_test_access(opened, scored.held, "evaluate") if name in ("test", "all") else 0
-    devices = Devices.start(device)
     loader = batches(part, settings, batch_size=max(1, BATCH_SIZE // views))
-    model = model.to(devices.device)
     with threads.few_threads([model], BATCH_SIZE, devices):
         prediction = predict(model, loader, devices)
         reordered = frame_order.predict_reordered(model, loader, list(part.ids), devices)
     answers, targets = prediction.prediction, prediction.target
     scores, metrics = scoring.score(trained, answers, targets, part.groups)
-    results = Results(trained.card.name, scored.dataset.name, name, len(part), scores)
+    item = input_kind(trained.card.input).item
+    results = Results(trained.card.name, scored.dataset.name, name, len(part), scores, item=item)
     results.conclusions = conclusions.draw_conclusions(trained, results, metrics, {}, part.groups, targets)
     results.conclusions += scoring.other_readings(trained, answers, targets, part.groups)
     results.conclusions += scored_data.caveats(opened, scored, looks) + views_in_words(model, views)
@@ -83,6 +84,7 @@ def evaluate(
     results.metadata = {"run": str(opened.path), "test_access_count": looks, "views": views}
     frame_order.add_to(results, trained, prediction, reordered)
     results.figures += group_scores.group_figures(trained, answers, targets, part.groups)
+    results.conclusions = [of_items(text, trained.card.input) for text in results.conclusions]
     parts = ["evaluation", results.data, results.split, *([f"{views}-views"] if views > 1 else [])]
     scored_data.write(results, part, opened.path.name, out or opened.path / f"{'-'.join(parts)}.html")
     return results

@@ -174,12 +174,13 @@ class Results:
         task: Name of the task.
         data: What was evaluated on, with its fingerprint.
         split: Which part of it.
-        n: Images in it.
+        n: Items in it: images, clips, sequences ...
         scores: Metric name to score, for the network.
         baselines: Baseline name to its scores.
         conclusions: Sentences the numbers allow, and no more.
         figures: What the report shows, in order. Not stored.
         metadata: Whatever else is worth keeping (temperature, cost).
+        item: What one item is called: "image".
     """
 
     task: str
@@ -191,6 +192,7 @@ class Results:
     conclusions: list[str] = field(default_factory=list)
     figures: list[Figure] = field(default_factory=list)
     metadata: dict[str, Any] = field(default_factory=dict)
+    item: str = "image"
 
     @property
     def subject(self) -> str:

@@ -278,5 +278,5 @@ def scoreboard(results: Results) -> Table:
     for who, scores in [(results.subject, results.scores), *results.baselines.items()]:
         rows.append([who, *(scores.get(n, "-") for n in names)])
     turned = [[name, *(row[i + 1] for row in rows)] for i, name in enumerate(names)]
-    title = f"{results.task} on {results.data}, {results.split} ({results.n} images)"
+    title = f"{results.task} on {results.data}, {results.split} ({results.n} {results.item}s)"
     return Table(title, ["score", *(r[0] for r in rows)], turned, "value (95 % interval, n)")

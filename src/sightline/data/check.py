@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sightline.core.dataset import Dataset
 from sightline.core.report import Finding
 from sightline.data.checks import CHECKS
-from sightline.data.inputs import input_kind
+from sightline.data.inputs import input_kind, of_items
 from sightline.data.scan import Scan, scan
 from sightline.errors import DataError, UnknownName
 
@@ -30,8 +31,13 @@ def run_checks(dataset: Dataset, measured: Scan, open_set: bool = False) -> list
             findings |= {f.name: f for f in check.run(dataset, measured)}
     mine = set(findings)
     extra = [f for f in dataset.read_findings if f.name not in mine]
-    wanted = [f for f in [*extra, *findings.values()] if f.name not in moot]
-    return sorted(wanted, key=lambda f: ORDER.index(f.severity))
+    kind = dataset.input
+    worded = [
+        replace(f, message=of_items(f.message, kind), fix=of_items(f.fix, kind))
+        for f in (*extra, *findings.values())
+        if f.name not in moot
+    ]
+    return sorted(worded, key=lambda f: ORDER.index(f.severity))
 
 
 def finding_names() -> list[str]:

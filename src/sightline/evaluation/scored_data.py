@@ -14,7 +14,7 @@ from sightline.core.dataset import Dataset
 from sightline.core.report import Finding, Results
 from sightline.core.run import Run, scoreboard
 from sightline.data.check import look
-from sightline.data.inputs import finder
+from sightline.data.inputs import finder, of_items
 from sightline.data.open import open_data
 from sightline.data.split import read_splits, splits_from_json
 from sightline.errors import DataError, UsageError
@@ -64,7 +64,8 @@ def images_to_score(run: Run, dataset: Dataset, settings: Any, split: str | None
         warn(dataset, findings)
     dataset = dataset.subset(np.flatnonzero(scan.readable))
     if not scan.readable.all():
-        say(f"{int((~scan.readable).sum())} unreadable images are left out.")
+        lost = int((~scan.readable).sum())
+        say(of_items(f"{lost} unreadable images are left out.", dataset.input))
     mine = as_trained(dataset, run)
     if mine is None and is_own:
         stored = read_splits(run.path)
@@ -156,7 +157,8 @@ def part_of(dataset: Dataset, split: str | None) -> tuple[Dataset, str]:
 def write(results: Results, part: Dataset, name: str, file: Path) -> None:
     """Write the evaluation of a run, or of predictions, of this name as a page and as JSON beside it."""
     lead = f"{name} evaluated on {results.data}, {results.split}."
-    facts = [(k, s.text()) for k, s in list(results.scores.items())[:1]] + [("images", str(results.n))]
+    facts = [(k, s.text()) for k, s in list(results.scores.items())[:1]]
+    facts.append((f"{results.item}s", str(results.n)))
     sections = [
         Section("Scores", figures=[replace(scoreboard(results), title="")]),
         Section("A closer look", figures=results.figures),

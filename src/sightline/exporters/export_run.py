@@ -22,7 +22,7 @@ from sightline.core.model import Model
 from sightline.core.report import Figure, Table
 from sightline.core.run import Run
 from sightline.core.task import Task
-from sightline.data.inputs import input_kind, view_item
+from sightline.data.inputs import input_kind, of_items, view_item
 from sightline.data.loading.preprocess import PAD_GRAY
 from sightline.data.loading.tiles import CROP_SCALE, tile_dataset
 from sightline.errors import DataError, SightlineError, UnknownName, UsageError
@@ -189,7 +189,7 @@ def export_run(
     resize = graph.settings["resize"]
     result = Exported(file, size, wish.precision, wish.include, resize, passed, lacking)
     storage.write_json(Path(f"{file}.json"), result.to_json())
-    say(f"{file}: {_verdict(passed)}")
+    say(f"{file}: {of_items(_verdict(passed), graph.spec.kind)}")
     return result
 
 

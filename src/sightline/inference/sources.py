@@ -127,6 +127,11 @@ class Sources:
         return any(isinstance(item, _Film) and isinstance(item.source, str) for item in self._items)
 
     @property
+    def item(self) -> str:
+        """What one input is called: "image", also of a frame, or "clip" ..."""
+        return "image" if self._spec is None else input_kind(self._spec.kind).item
+
+    @property
     def films(self) -> bool:
         """Whether any source has frames that are predicted one by one."""
         return not self._of_kind and any(isinstance(item, _Film) for item in self._items)

@@ -32,6 +32,7 @@ class Predicted:
         counts: What crossed the lines and was in the zones of each film.
         time_line: What happens when, in films that are seen in windows.
         views: Views of each clip whose scores were averaged.
+        item: What one of them is called: "image", "clip" ...
     """
 
     total: int = 0
@@ -45,12 +46,14 @@ class Predicted:
     counts: list[Row] = field(default_factory=list)
     time_line: list[Row] = field(default_factory=list)
     views: int = 1
+    item: str = "image"
 
     @classmethod
     def of(cls, sources: Sources, out: Path | None, without: int | None, views: int) -> Predicted:
         """The summary before anything is predicted."""
-        hidden = len(sources.hidden)
-        return cls(out=out, left_out=dict(sources.left_out), hidden=hidden, without=without, views=views)
+        summary = cls(out=out, left_out=dict(sources.left_out), hidden=len(sources.hidden), without=without)
+        summary.views, summary.item = views, sources.item
+        return summary
 
     @property
     def exit_code(self) -> int:
@@ -101,7 +104,7 @@ class Predicted:
         items: list[Figure] = []
         if self.shown:
             columns = list(self.shown[0])
-            note = f"{len(self.shown)} of {self.total} images"
+            note = f"{len(self.shown)} of {self.total} {self.item}s"
             note += f"; means of {self.views} views of each" if self.views > 1 else ""
             note += f"; all in {self.out}" if self.out else ""
             note += f"; nothing was found in {self.without} of them" if self.without else ""

@@ -98,7 +98,9 @@ def _object(console: Console, result: Any) -> None:
 
 def _results(console: Console, results: Results) -> None:
     """Scores beside the baselines, and the conclusions."""
-    console.print(Text(visible(f"{results.task} on {results.data}, {results.split}: {results.n} images")))
+    console.print(
+        Text(visible(f"{results.task} on {results.data}, {results.split}: {results.n} {results.item}s"))
+    )
     names = list(results.baselines)
     rows = [
         [metric, score, *(results.baselines[b].get(metric) for b in names)]

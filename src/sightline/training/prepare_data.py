@@ -11,6 +11,7 @@ from sightline.core.card import TaskCard
 from sightline.core.dataset import Dataset
 from sightline.core.report import Finding
 from sightline.data.check import look, refuse
+from sightline.data.inputs import input_kind
 from sightline.data.open import open_data
 from sightline.data.scan import Scan, scan
 from sightline.errors import UsageError
@@ -82,7 +83,8 @@ def _task_and_data(arguments: TrainArguments) -> tuple[Any, Dataset, dict[str, s
         pairs=arguments.pairs,
         data_dir=arguments.data_dir,
     )
-    why = {"data": f"{dataset.name}: {len(dataset)} images. {' '.join(dataset.messages)}"}
+    items = f"{len(dataset)} {input_kind(dataset.input).item}s"
+    why = {"data": f"{dataset.name}: {items}. {' '.join(dataset.messages)}"}
     if wanted is not None:
         why["task"] = f"{wanted.name}, as asked"
         return wanted, dataset, why
@@ -106,5 +108,6 @@ def _usable(dataset: Dataset, measured: Scan) -> tuple[Dataset, Scan, list[str]]
         return dataset, measured, []
     keep = np.flatnonzero(measured.readable)
     lost = len(dataset) - len(keep)
-    note = f"{lost} unreadable images are left out, as accepted; the report lists them."
+    items = f"{input_kind(dataset.input).item}s"
+    note = f"{lost} unreadable {items} are left out, as accepted; the report lists them."
     return dataset.subset(keep), measured.subset(keep), [note]

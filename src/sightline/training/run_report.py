@@ -47,12 +47,12 @@ def write(run: Run, plan: Plan, model: Model, results: Results) -> Path:
     ]
     looks = results.metadata["test_access_count"]
     opened = "once" if looks == 1 else f"{looks} times"
-    facts += [("test images", str(results.n)), ("test set opened", opened)]
+    facts += [(f"test {results.item}s", str(results.n)), ("test set opened", opened)]
     sections = [
         command_section(run, plan),
         data(plan),
         curves(run),
-        Section("Scores", "Each with its 95 % interval, beside the baselines, on the same test images.",
+        Section("Scores", "Each with its 95 % interval, beside the baselines, on the same items.",
                 [score_comparison(results, card.name, card.percent), replace(scoreboard(results), title="")]),
         Section("A closer look", figures=results.figures),
         attempt("The first layer", lambda: first_layer(model, plan), None, results.conclusions),

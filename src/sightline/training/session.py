@@ -16,6 +16,7 @@ from sightline.core.model import Model
 from sightline.core.model_config import ModelConfig
 from sightline.core.report import Results
 from sightline.core.run import Run
+from sightline.data.inputs import input_kind, of_items
 from sightline.data.split import SPLITS_FILE, read_splits, splits_from_json, splits_to_json
 from sightline.devices import Devices
 from sightline.errors import DataError, Interrupted, SightlineError, UsageError
@@ -119,7 +120,10 @@ def _fit_model(plan: Plan, run: Run, devices: Devices, resume: bool) -> tuple[Mo
         devices,
     )
     val = predict_part(model, plan, batches, devices)
-    model.settings.update(plan.task.calibrate(val.prediction, val.target))
+    fitted = plan.task.calibrate(val.prediction, val.target)
+    if "calibration" in fitted:
+        fitted["calibration"] = of_items(fitted["calibration"], plan.task.card.input)
+    model.settings.update(fitted)
     if calibration := model.settings.get("calibration"):
         say(f"calibrate {calibration}")
     val = predict_part(model, plan, batches, devices)
@@ -143,7 +147,9 @@ def _tested(plan: Plan, run: Run, model: Model, devices: Devices, elapsed: float
     prediction = prediction.in_order(test.ids)
     groups = test.groups
     scores, network = scoring.score(plan.task, prediction.prediction, prediction.target, groups)
-    results = Results(plan.task.card.name, plan.dataset.name, "test", len(test), scores)
+    kind = plan.task.card.input
+    item = input_kind(kind).item
+    results = Results(plan.task.card.name, plan.dataset.name, "test", len(test), scores, item=item)
     run.save_predictions("test", prediction.ids, prediction.prediction, prediction.target, groups)
     storage.write_json(run.path / "results.json", results.to_json())  # what follows takes time and may fail
     failed: list[str] = []
@@ -185,6 +191,7 @@ def _tested(plan: Plan, run: Run, model: Model, devices: Devices, elapsed: float
         results.conclusions.append(f"Confidence: {model.settings['calibration']}")
     if run.record.pruned is not None:
         results.metadata["pruned"] = run.record.pruned
+    results.conclusions = [of_items(text, kind) for text in results.conclusions]
     return results
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
+from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from sightline.data.io.pixels import Files
 from sightline.data.open import open_data
 from sightline.data.parsing.options import ReadOptions
 from sightline.errors import DataError, UnreadableImage
-from tests.unit.data.films import cut, film, left
+from tests.unit.data.films import HEIGHT, WIDTH, cut, film, left, still
 
 CLIP = ReadOptions(target_type="label", input="clip")
 
@@ -129,6 +130,41 @@ def test_damaged_frames_are_counted_and_replaced_and_too_many_refuse_the_clip(tm
     broken = cut(tmp_path / "half.mp4")
     with pytest.raises(UnreadableImage):
         ClipFiles(Files([broken])).sample(0, 8)
+
+
+def test_films_of_one_frame_turned_or_of_varying_rate(tmp_path: Path) -> None:
+    single = ClipFiles(Files([film(tmp_path / "one.mp4", 1)])).sample(0, 4)
+    assert (single == single[:1]).all()
+    turned = ClipFiles(Files([film(tmp_path / "turned.mp4", 3, 90)]))
+    assert turned.sample(0, 2).shape == (2, WIDTH, HEIGHT, 3)
+    av: Any = pytest.importorskip("av")
+    path, times = tmp_path / "slow.mkv", [0, 40, 80, 120, 160, 2000, 2040]
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for k, time in enumerate(times):
+            frame = av.VideoFrame.from_ndarray(still(10 * k), format="rgb24")
+            frame.pts, frame.time_base = time, Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    assert clip_seconds(path).tolist() == pytest.approx([t / 1000 for t in times])
+    assert [left(f) for f in ClipFiles(Files([path])).sample(0, 5)] == [0, 40, 40, 40, 60]
+
+
+def test_damage_in_the_middle_of_a_film_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a.mp4", "a.webm"):
+        path = film(tmp_path / name, 20)
+        data = bytearray(path.read_bytes())
+        begin, end = int(0.45 * len(data)), int(0.5 * len(data))
+        data[begin:end] = bytes(end - begin)
+        path.write_bytes(data)
+        assert ClipFiles(Files([path])).sample(0, 20).std() > 10
+    said = capsys.readouterr().err
+    assert "a.mp4: " in said
+    assert "of the frames cannot be decoded; the nearest good ones stand for them" in said
+    assert "a.webm is cut off: it ends after" in said
+    assert "of 20 frames" in said
 
 
 def test_a_film_of_sound_alone_is_named(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 from sightline.core.dataset import Dataset
 from sightline.core.inputs import InputSpec
 from sightline.core.targets.tracks import Tracks
-from sightline.data.inputs import INPUTS, input_kind, shown, view_item
+from sightline.data.inputs import INPUTS, input_kind, of_items, shown, view_item
 from sightline.data.inputs._kind import StoredShape
 from sightline.data.io.pixels import Files
 from sightline.data.io.sequences import SequenceItem, Sequences
@@ -192,3 +192,11 @@ def test_an_image_goes_the_way_it_went(tmp_path: Path) -> None:
         view_item(pixels, 0, spec, "letterbox"), read_image(pixels, 0, (24, 32), "letterbox", 3)
     )
     assert spec.settings() == {}
+
+
+def test_sentences_on_images_become_sentences_on_items() -> None:
+    text = "An image is in 'image 1' of images/a; 3 images, the image-folder, image.png."
+    assert of_items(text, "image") == text
+    assert of_items(text, "clip") == (
+        "A clip is in 'image 1' of images/a; 3 clips, the image-folder, image.png."
+    )

@@ -88,6 +88,17 @@ def test_the_order_of_frames_is_learnt_and_one_frame_is_not_enough(run: Path) ->
     assert results["baselines"]["time-profile"]["balanced accuracy"]["value"] >= 0.9
 
 
+def test_messages_speak_of_clips(run: Path) -> None:
+    record, results = (json.loads((run / name).read_text()) for name in ("run.json", "results.json"))
+    assert "72 clips. Read as" in record["decisions"]["data"]
+    assert results["item"] == "clip"
+    words = [*results["conclusions"], results["metadata"]["calibration"]]
+    assert "The test clips are few" in " ".join(words)
+    assert not [text for text in words if "image" in text]
+    findings = json.loads((run / "findings.json").read_text())
+    assert not [f for f in findings if "image" in f["message"] + f["fix"]]
+
+
 def test_people_stay_in_one_part_and_it_is_said(run: Path) -> None:
     parts = json.loads((run / "splits.json").read_text())
     people = {name: {item.split("/")[1][:8] for item in items} for name, items in parts.items()}

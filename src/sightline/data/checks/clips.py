@@ -28,5 +28,5 @@ def run(dataset: Dataset, scan: Scan) -> list[Finding]:
                "Fetch these films again, or cut the damaged part off."),
         *finding_on(dataset, "clips-of-one-frame", "warning", single,
                "{n} clips have a single frame, which is repeated: there is no motion in them",
-               "Look whether they are films; images are read with --task classify."),
+               "Look whether they are films; stills are read with --task classify."),
     ]  # fmt: skip

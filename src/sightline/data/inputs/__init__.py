@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from sightline.data.inputs._kind import InputKind
     from sightline.ops.resize_shape import ResizeMode
 
+_IMAGE = re.compile(r"(?<![\w/.'\"\\-])image(s?)(?![\w/'\"\\-]|\.\w)")
 INPUTS = Folder(__name__, "kind of input")
 
 
@@ -33,6 +35,21 @@ def input_kind(name: str) -> InputKind:
     """
     kind: InputKind = INPUTS.load(name).INPUT
     return kind
+
+
+def of_items(text: str, kind: str) -> str:
+    """A sentence on images, as one on the items of a kind of input ("clips"). Names in quotes, options and
+    paths stay as they are.
+
+    Args:
+        text: Says "image" and "images" of items.
+        kind: Name of the kind of input.
+    """
+    item = input_kind(kind).item
+    if item == IMAGE:
+        return text
+    text = re.sub(rf"\b([Aa])n {_IMAGE.pattern}", lambda m: f"{m[1]} {item}{m[2]}", text)
+    return _IMAGE.sub(lambda m: f"{item}{m[1]}", text)
 
 
 def view_item(pixels: Pixels, i: int, spec: InputSpec, resize: ResizeMode) -> np.ndarray:

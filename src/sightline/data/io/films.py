@@ -34,7 +34,8 @@ class FilmIndex:
         pts: (T,) presentation time stamps, rising; or numbers from 0 where packets have none.
         keys: Time stamps of the key frames, rising; None where packets have no time stamps.
         seconds: (T,) seconds from the first frame.
-        missing: Frames that the header counts and the film has not; 0 where it counts none.
+        missing: Frames that the header counts and the film has not; where it says how long a film of
+            constant rate is, those after its end; 0 where it says neither.
     """
 
     pts: np.ndarray
@@ -124,14 +125,28 @@ def _read_index(source: Source) -> FilmIndex:
                 marks.append((packet.pts, packet.is_keyframe))
         if not marks:
             raise UnreadableImage(name_of(source), "unreadable", "has no frame")
-        lacking = int(stream.frames) - count
-        missing = lacking if lacking > UNSEEN else 0
+        missing = _missing(int(stream.frames) - count) if stream.frames else 0
         if any(pts is None for pts, _ in marks) or not base:
             numbers = np.arange(len(marks))
             return FilmIndex(numbers, None, numbers / rate, missing)
         pts = np.unique(np.array([pts for pts, _ in marks], dtype=np.int64))
         keys = np.unique(np.array([pts for pts, is_key in marks if is_key], dtype=np.int64))
-        return FilmIndex(pts, keys, (pts - pts[0]) * base, missing)
+        seconds = (pts - pts[0]) * base
+        return FilmIndex(pts, keys, seconds, missing or _after_end(container, seconds, rate))
+
+
+def _after_end(container: Any, seconds: np.ndarray, rate: float) -> int:
+    """Frames of a Matroska or WebM film after its end, by the length in its header: it counts no frames. At a
+    varying rate the last frame may be shown for any time, and with sound the length may be that of the sound.
+    """
+    varies = len(seconds) < 2 or np.diff(seconds).max() > 1.5 / rate
+    if "matroska" not in container.format.name or len(container.streams) > 1 or varies:
+        return 0
+    return _missing(round(((container.duration or 0) / 1e6 - float(seconds[-1])) * rate) - 1)
+
+
+def _missing(lacking: int) -> int:
+    return lacking if lacking > UNSEEN else 0
 
 
 @contextmanager
