@@ -38,7 +38,7 @@ from sightline.inference.predict_batches import Predicted, predict
 from sightline.models.surgery import layer_widths
 from sightline.models.weights import embedded, load
 from sightline.ops.resize_shape import fixed
-from sightline.training import auto_batch_size, fair, pruned_run, robust, teacher_run
+from sightline.training import auto_batch_size, fair, frozen_frames, pruned_run, robust, teacher_run
 from sightline.training.callbacks.base import Callback
 from sightline.training.callbacks.early_stop import EarlyStop
 from sightline.training.callbacks.energy import Energy
@@ -178,8 +178,9 @@ def fit(
     if plan.recipe.channels_last and len(InputSpec.of(plan.settings).shape) == 3:
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     trainer = TRAINERS.load(plan.method.CARD.trainer)
-    train: Any = loader(plan, plan.part("train"), devices, train=trainer.CARD.steps)
-    val = loader(plan, plan.part("val"), devices)
+    seen = frozen_frames.with_features(plan, model, devices)
+    train: Any = loader(seen, seen.part("train"), devices, train=trainer.CARD.steps)
+    val = loader(seen, seen.part("val"), devices)
     by_group = fair.objective(plan, devices)
     attack, validate = _attacks(plan, devices, lambda m: validation(m, val, plan, devices))
     job = Job(
@@ -198,7 +199,8 @@ def fit(
         prepare=_probe(plan, devices),
         doubt=len(plan.part("val")) ** -0.5,  # the log loss of an image varies by about its own size
     )
-    return model, trainer.train(job).elapsed
+    with frozen_frames.taking_features(model, seen is not plan):
+        return model, trainer.train(job).elapsed
 
 
 def _attacks(plan: Plan, devices: Devices, validate: Validate) -> tuple[Attack | None, Validate]:

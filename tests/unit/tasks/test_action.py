@@ -23,6 +23,7 @@ from sightline.core.targets.label import ClassLabels
 from sightline.data.io.films import film_frames, film_index
 from sightline.data.loading.loader import Loader
 from sightline.data.transforms.time_crop import time_crop
+from sightline.devices import Devices
 from sightline.errors import SightlineError, UnknownName, UsageError
 from sightline.evaluation import frame_order
 from sightline.inference.model_folder import restore
@@ -30,11 +31,13 @@ from sightline.inference.views import in_views
 from sightline.metrics.balanced_accuracy import BalancedAccuracy
 from sightline.metrics.hamming import Hamming
 from sightline.metrics.mae import Mae
-from sightline.storage import write_tensors
+from sightline.storage import read_tensors, write_tensors
 from sightline.tasks import TASKS, task_type
 from sightline.tasks.action.baselines import motion_energy, time_profile
+from sightline.tasks.action.models._frame_model import FrameModel
 from sightline.tasks.action.models.torchvision import TorchvisionVideo
 from sightline.testing import toy_plan
+from sightline.training import frozen_frames
 from sightline.training.plan import Plan
 from sightline.training.runner import build_model
 from tests.fixtures.clips import write_gif
@@ -182,6 +185,37 @@ def test_a_backbone_by_name_sees_the_frames() -> None:
     clip = torch.randint(0, 256, (2, 1, 4, 16, 16), dtype=torch.uint8)
     assert network(clip)["logits"].shape == (2, 2)
     assert network.backbone() is not None
+
+
+def test_features_of_a_frozen_backbone_are_computed_once(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def train(name: str) -> dict[str, torch.Tensor]:
+        sl.train(str(data), task="action", model="gru", backbone="resnet-small", freeze="backbone", frames=4,
+                 epochs=2, augment="none", out=tmp_path / name, device="cpu")  # fmt: skip
+        return read_tensors(tmp_path / name / "model" / "model.safetensors")
+
+    calls: list[int] = []
+    features = FrameModel.frame_features
+    monkeypatch.setattr(
+        FrameModel, "frame_features", lambda m, x: calls.append(x.shape[-1]) or features(m, x)
+    )
+    once = train("once")
+    assert "computed once" in capsys.readouterr().err
+    assert 1 in calls
+    calls.clear()
+    with_features = frozen_frames.with_features
+    monkeypatch.setattr(frozen_frames, "with_features", lambda plan, *rest: plan)
+    each = train("each")
+    assert 1 not in calls
+    assert all(torch.allclose(once[k], each[k], atol=1e-4) for k in once)
+    plan = toy_plan("action", n=4, model="gru", options={"backbone": "resnet-small"})
+    plan = replace(plan, recipe=replace(plan.recipe, freeze="backbone", augment="light"))
+    assert with_features(plan, build_model(plan), Devices.start("cpu")) is plan
+    assert "sees changed frames in each epoch" in capsys.readouterr().err
+    plan = replace(plan, recipe=replace(plan.recipe, augment="none", cache="1KB"))
+    assert with_features(plan, build_model(plan), Devices.start("cpu")) is plan
+    assert "and --cache is 1KB" in capsys.readouterr().err
 
 
 def test_a_backbone_that_is_not_there_or_not_used_is_refused() -> None:

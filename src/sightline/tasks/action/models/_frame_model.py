@@ -21,7 +21,12 @@ class FrameModel(ClipModel):
     Args:
         settings: See `ClipModel`; `backbone` is "own" or a name of `sightline models`.
         pretrained: no, auto or yes: published weights of a backbone by name.
+
+    Attributes:
+        takes_features: Whether clips are features of frames already; see `training/frozen_frames.py`.
     """
+
+    takes_features: bool = False
 
     def __init__(self, settings: dict[str, Any], pretrained: Pretrained = "no") -> None:
         super().__init__(settings)
@@ -55,7 +60,9 @@ class FrameModel(ClipModel):
         return {**ClipModel.settings_for(info, options), "backbone": options.backbone}
 
     def frame_features(self, clips: Tensor) -> Tensor:
-        """(B, C, T, H, W) to (B, T, D)."""
+        """(B, C, T, H, W) to (B, T, D); what is features already, (B, D, T, 1, 1), is put in order only."""
+        if self.takes_features:
+            return clips[..., 0, 0].transpose(1, 2)
         frames = clips.shape[2]
         features: Tensor = self.network(fold_frames(self.normalize(clips)))
         return features.reshape(-1, frames, self.width)
