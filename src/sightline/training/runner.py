@@ -178,9 +178,9 @@ def fit(
     if plan.recipe.channels_last and len(InputSpec.of(plan.settings).shape) == 3:
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     trainer = TRAINERS.load(plan.method.CARD.trainer)
-    seen = frozen_frames.with_features(plan, model, devices)
-    train: Any = loader(seen, seen.part("train"), devices, train=trainer.CARD.steps)
-    val = loader(seen, seen.part("val"), devices)
+    visible = frozen_frames.with_features(plan, model, devices)
+    train: Any = loader(visible, visible.part("train"), devices, train=trainer.CARD.steps)
+    val = loader(visible, visible.part("val"), devices)
     by_group = fair.objective(plan, devices)
     attack, validate = _attacks(plan, devices, lambda m: validation(m, val, plan, devices))
     job = Job(
@@ -199,7 +199,7 @@ def fit(
         prepare=_probe(plan, devices),
         doubt=len(plan.part("val")) ** -0.5,  # the log loss of an image varies by about its own size
     )
-    with frozen_frames.taking_features(model, seen is not plan):
+    with frozen_frames.taking_features(model, visible is not plan):
         return model, trainer.train(job).elapsed
 
 
