@@ -132,6 +132,22 @@ def test_every_check_says_something_or_why_not(sightline: Callable, trained: Pat
     assert checks["labels"]["level"] in ("sound", "weak", "broken")
 
 
+def test_an_exported_file_is_judged_by_its_answers(sightline: Callable, trained: Path) -> None:
+    assert sightline("export", trained, "--to", "onnx").code == 0
+    file = next((trained / "export").glob("*.onnx"))
+    wanted = ("--only", "confidence,ood,data")
+    content = sightline("--json", "audit", file, *wanted).json()
+    checks = {check["name"]: check for check in content["checks"]}
+    network = sightline("--json", "audit", trained, *wanted).json()["checks"]
+    ece = next(c["scores"]["confidence.ece"]["value"] for c in network if c["name"] == "confidence")
+    assert checks["confidence"]["scores"]["confidence.ece"]["value"] == pytest.approx(ece, abs=1e-4)
+    assert "no features" in checks["ood"]["reason"]
+    assert "no features" in checks["data"]["reason"]
+    assert content["file"] == file.name
+    assert (trained / "export" / f"{file.name}-audit" / "audit.html").is_file()
+    assert sightline("audit", trained / "run.json").code == 2
+
+
 def test_what_there_is_no_time_for_names_its_command(sightline: Callable, trained: Path) -> None:
     completed = sightline("--json", "audit", trained, "--skip", "cost", "--time", "1s")
     checks = {check["name"]: check for check in completed.json()["checks"]}

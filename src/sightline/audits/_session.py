@@ -17,6 +17,7 @@ from sightline._version import __version__
 from sightline.audits import AUDITS
 from sightline.audits._budget import Budget, Planned, Speed, duration, measure, option, plan
 from sightline.audits._case import TRAIN, Case, Part
+from sightline.audits._exported import ExportedModel, run_of
 from sightline.audits._page import write_page
 from sightline.audits._require import answer, parse
 from sightline.audits._result import Audit
@@ -66,7 +67,7 @@ class Wishes:
 
 
 def audit_run(path: Path, wishes: Wishes) -> Audit:
-    """Audit a run.
+    """Audit a run, or a file that was exported from it.
 
     Raises:
         UsageError: If an option cannot be right.
@@ -75,13 +76,14 @@ def audit_run(path: Path, wishes: Wishes) -> Audit:
     started = time.perf_counter()
     modules = chosen(wishes)
     requirements = [parse(text) for text in wishes.require]
-    run = Run.open(path)
-    folder = _folder(run, wishes.out)
-    case, looks = open_case(run, wishes)
+    run_path, file = run_of(path)
+    run = Run.open(run_path)
+    folder = _folder(run.path / "audit" if file is None else Path(f"{file}-audit"), wishes.out)
+    case, looks = open_case(run, wishes, file)
     speed = _speed(case, run, modules)
     left = wishes.seconds - (time.perf_counter() - started)
     verdicts = _judged(case, modules, speed, left)
-    facts = _facts(run, case, wishes, looks, time.perf_counter() - started)
+    facts = _facts(run, case, wishes, looks, time.perf_counter() - started, file)
     ordered = sorted(verdicts, key=lambda v: (LEVELS.index(v.level), AUDITS.load(v.name).CARD.rank))
     answers = tuple(answer(r, ordered) for r in requirements)
     audit = Audit(folder, facts, tuple(ordered), answers)
@@ -106,8 +108,10 @@ def chosen(wishes: Wishes) -> list[ModuleType]:
     return sorted((AUDITS.load(name) for name in wanted), key=lambda m: m.CARD.rank)
 
 
-def open_case(run: Run, wishes: Wishes) -> tuple[Case, int]:
-    """The case of a run, and how often its test part has been used; 0 where it is not."""
+def open_case(run: Run, wishes: Wishes, file: Path | None = None) -> tuple[Case, int]:
+    """The case of a run, or of a file exported from it, and how often its test part has been used; 0 where it
+    is not.
+    """
     model, task, _ = restore(run.path)
     dataset = scored_data.open_for(run, None, None, None, None)
     scored = scored_data.images_to_score(run, dataset, model.settings, wishes.split, None)
@@ -116,8 +120,8 @@ def open_case(run: Run, wishes: Wishes) -> tuple[Case, int]:
     if wishes.ood is not None:
         strangers = open_data(str(wishes.ood), target_type="none", input=task.card.input)
     looks = test_ledger.record_test_access(run, scored.held, "audit") if scored.name == "test" else 0
-    devices = Devices.start(wishes.device)
-    model = model.to(devices.device).eval()
+    devices = Devices.start(wishes.device if file is None else "cpu")
+    model = (model if file is None else ExportedModel(model, file)).to(devices.device).eval()
     train = scored.dataset.subset(scored.dataset.indices_of("train"))
     if len(train) > TRAIN:
         train = train.subset(np.sort(np.random.default_rng(wishes.seed).permutation(len(train))[:TRAIN]))
@@ -129,7 +133,7 @@ def open_case(run: Run, wishes: Wishes) -> tuple[Case, int]:
     case = Case(
         task, Part(scored.name, scored.part, predict), model.settings, model,
         Part("train", train, predict) if len(train) else None,
-        columns, strangers, devices, f"sightline audit {run.path}", wishes.seed,
+        columns, strangers, devices, f"sightline audit {file or run.path}", wishes.seed,
     )  # fmt: skip
     return case, looks
 
@@ -223,8 +227,8 @@ def run_check(module: ModuleType, case: Case, planned: Planned) -> Verdict:
     return replace(verdict, seconds=round(time.perf_counter() - started, 2), of=len(case.part))
 
 
-def _folder(run: Run, out: Path | None) -> Path:
-    """A folder for the results: the one that was named, or the next free one of the run.
+def _folder(usual: Path, out: Path | None) -> Path:
+    """A folder for the results: the one that was named, or the next free one after the usual one.
 
     Raises:
         UsageError: If the one that was named is not empty.
@@ -233,18 +237,21 @@ def _folder(run: Run, out: Path | None) -> Path:
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise UsageError(f"{out} exists. Name another --out, or leave it out.")
         return out
-    names = ["audit", *(f"audit-{i}" for i in range(2, 10_000))]
-    return next(run.path / name for name in names if not (run.path / name).exists())
+    folders = [usual, *(Path(f"{usual}-{i}") for i in range(2, 10_000))]
+    return next(folder for folder in folders if not folder.exists())
 
 
-def _facts(run: Run, case: Case, wishes: Wishes, looks: int, seconds: float) -> dict[str, Any]:
+def _facts(
+    run: Run, case: Case, wishes: Wishes, looks: int, seconds: float, file: Path | None
+) -> dict[str, Any]:
     return {
         "sightline": __version__,
         "run": str(run.path),
         "task": case.task.card.name,
         "data": run.record.data.name,
         "fingerprint": run.record.data.fingerprint,
-        "weights": storage.digest(run.path / "model/model.safetensors"),
+        "weights": storage.digest(file or run.path / "model/model.safetensors"),
+        **({} if file is None else {"file": file.name}),
         "split": case.part.name,
         "n": len(case.part),
         "test_access_count": looks,

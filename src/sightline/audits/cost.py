@@ -52,7 +52,8 @@ def run(case: Case, budget: Budget) -> Verdict:
     scores = {"cost.milliseconds": Score(float(middle), float(low), float(high), len(times), span)}
     parameters = sum(p.numel() for p in case.model.parameters())
     span_of_runs = f"95 % of {len(times)} runs: {low:.3g} to {high:.3g}"
-    sentence = f"{middle:.3g} ms an image ({span_of_runs}), {parameters:,} parameters"
+    sentence = f"{middle:.3g} ms an image ({span_of_runs})"
+    sentence += f", {parameters:,} parameters" if parameters else ""
     if not meter.joules:  # no counter, or none that this user may read
         sentence += "; energy is not measurable on this machine."
     else:

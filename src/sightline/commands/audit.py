@@ -32,7 +32,7 @@ def audit(
     The checks look at validation images. Each check is tested on models with a planted fault.
 
     Args:
-        run: Run folder.
+        run: Run folder, or a file that was exported from it: RUN/export/NAME.onnx.
         time: For all checks together, such as 90s, 10m or 1h; images are drawn to fit.
         only: Names of the checks that are run, with commas between them.
         skip: Names of checks that are left out, with commas between them.

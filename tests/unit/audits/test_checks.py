@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import fisher_exact
 
-from sightline.audits import confidence, corruptions, groups, labels, membership, metadata, ood
+from sightline.audits import confidence, corruptions, data, groups, labels, membership, metadata, ood
 from sightline.audits._budget import Budget
 from sightline.audits._case import Case, Part
 from sightline.audits._compare import compare_audits
@@ -157,16 +157,20 @@ def test_a_ratio_is_of_sums_and_its_interval_of_images() -> None:
 
 def detected(found: float, score: float) -> Case:
     """A detector that finds a share of the objects of 60 images, all with one score, and invents as many."""
-    rng, data = np.random.default_rng(0), open_data("shapes:boxes:60")
-    target = data.targets
+    rng, boxed = np.random.default_rng(0), open_data("shapes:boxes:60")
+    target = boxed.targets
     boxes = target.boxes.clone()
     boxes[torch.from_numpy(rng.random(len(boxes)) > found)] -= 500
     scores = torch.full((len(boxes),), score)
     prediction = replace(target, boxes=boxes, scores=scores, areas=None, crowd=None, difficult=None)
-    info = DataInfo(data.classes, (), 3, (64, 64), (0.5,) * 3, (0.25,) * 3, 60)
-    settings = {"classes": list(data.classes.names if data.classes else ()), "size": [64, 64], "channels": 3}
+    info = DataInfo(boxed.classes, (), 3, (64, 64), (0.5,) * 3, (0.25,) * 3, 60)
+    settings = {
+        "classes": list(boxed.classes.names if boxed.classes else ()),
+        "size": [64, 64],
+        "channels": 3,
+    }
     task = task_type("detect")
-    return Case(task(info, task.Options()), Part("val", data, prediction), settings)
+    return Case(task(info, task.Options()), Part("val", boxed, prediction), settings)
 
 
 def test_a_weak_detector_is_no_judge_of_annotations() -> None:
@@ -191,12 +195,14 @@ def test_scores_of_objects_are_held_against_the_share_that_is_right() -> None:
 
 @pytest.mark.parametrize("n", [60, 400])
 def test_intervals_around_numbers_hold_them_as_often_as_they_say(n: int) -> None:
-    data = open_data(f"shapes:count:{n}")
-    noise = torch.randn(data.targets.value.shape, generator=torch.Generator().manual_seed(0))
-    prediction = replace(data.targets, value=data.targets.value + 0.1 * noise)
+    counted = open_data(f"shapes:count:{n}")
+    noise = torch.randn(counted.targets.value.shape, generator=torch.Generator().manual_seed(0))
+    prediction = replace(counted.targets, value=counted.targets.value + 0.1 * noise)
     task = task_type("regress")
-    info = DataInfo(None, data.outputs, 3, (64, 64), (0.5,) * 3, (0.25,) * 3, n)
-    case = Case(task(info, task.Options()), Part("val", data, prediction), {"size": [64, 64], "channels": 3})
+    info = DataInfo(None, counted.outputs, 3, (64, 64), (0.5,) * 3, (0.25,) * 3, n)
+    case = Case(
+        task(info, task.Options()), Part("val", counted, prediction), {"size": [64, 64], "channels": 3}
+    )
     verdict = confidence.run(case, Budget(n))
     assert verdict.scores["confidence.coverage"].high > 0.9 > verdict.scores["confidence.coverage"].low
     assert verdict.scores["confidence.width"].value == pytest.approx(0.1645, rel=0.35)
@@ -245,3 +251,28 @@ def test_two_audits_are_compared_image_by_image_where_they_can_be(tmp_path: Path
     assert compare_audits(a, tmp_path) == ([], [])
     other = written(tmp_path / "c", 50, split="test")
     assert "split val and test" in compare_audits(a, other)[0][0]
+
+
+@given(st.floats(0.1, 5), st.floats(0.1, 1.4), st.floats(0, 0.2))
+def test_a_power_law_is_extended_as_it_goes_on(a: float, power: float, c: float) -> None:
+    sizes, ahead = np.array([100.0, 200, 400, 800]), np.array([800.0, 1600, 3200])
+    law = [a * n**-power + c for n in (sizes, ahead)]
+    result = data.extended(sizes, law[0][None], ahead)[0]
+    assert result == pytest.approx(law[1], rel=0.1, abs=2e-3)
+    assert (np.diff(result) <= 1e-12).all()
+    rising = data.extended(sizes, law[0][None, ::-1], ahead)[0]
+    assert rising == pytest.approx(np.full(3, rising[0]))  # more data never costs
+
+
+def test_more_data_is_told_with_a_band_that_holds_what_comes() -> None:
+    """A quarter of the images foretells the error with all of them."""
+    case = data.plant(0)
+    assert case.train is not None
+    verdict = data.run(case, Budget(100))
+    later = verdict.scores["data.now"]
+    case.train = case.train.sample(160, 0)
+    foretold = data.run(case, Budget(100)).scores["data.twice"]
+    assert foretold.low <= later.value <= foretold.high
+    assert verdict.settings["how"].startswith("frozen features")
+    case.train = case.train.sample(100, 0)
+    assert "it needs 160 training images" in data.run(case, Budget(100)).reason

@@ -146,8 +146,10 @@ def _like(path: Path, options: ReadOptions) -> bool:
     low = [name.lower() for name in names]
     if len(names) < 2 or not {*low} & {*_IMAGES}:
         return False
-    if options.target is not None or options.target_type is not None:
+    if options.target_type is not None:
         return options.target in names or bool({*low} & {*COLUMNS})
+    if options.target is not None:  # any other column of a table may hold labels
+        return options.target in names and options.target.lower() in COLUMNS
     if {*low} & {*TARGETS, "objects", "annotations", "bbox", "xmin"}:
         return False
     return bool({*low} & {*COLUMNS}) and ("text" not in low or _sentences(path, names))

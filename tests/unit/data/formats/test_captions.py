@@ -115,6 +115,14 @@ def test_numbers_beside_images_are_boxes_and_a_table_with_labels_is_one_of_label
     assert open_data(folder / "words.csv").target_type == "label"
 
 
+def test_a_named_column_of_labels_makes_no_captions_of_a_table(folder: Path) -> None:
+    table = folder / "labels.csv"
+    table.write_text("path,label,site\nimages/a.jpg,dog,x\nimages/b.jpg,cat,x\nimages/c.jpg,dog,y\n")
+    for target in (None, "label", "site"):
+        assert open_data(table, target=target).target_type == "label"
+    assert open_data(table, target="label", target_type="text").target_type == "text"
+
+
 def test_rows_that_cannot_be_used_are_reported_and_images_are_of_one_split(folder: Path) -> None:
     (folder / "images/d.jpg").write_bytes((folder / "images/a.jpg").read_bytes())
     rows = ["path,caption,split,group", "a.jpg,a dog,train,x", "a.jpg,,train,x", "b.jpg,...,train,y",
