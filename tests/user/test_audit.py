@@ -145,7 +145,7 @@ def test_an_exported_file_is_judged_by_its_answers(sightline: Callable, trained:
     assert "no features" in checks["data"]["reason"]
     assert content["file"] == file.name
     assert (trained / "export" / f"{file.name}-audit" / "audit.html").is_file()
-    assert sightline("audit", trained / "run.json").code == 2
+    assert sightline("audit", trained / "run.json").code == 3
 
 
 def test_what_there_is_no_time_for_names_its_command(sightline: Callable, trained: Path) -> None:
