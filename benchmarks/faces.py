@@ -1,7 +1,7 @@
 """ORL faces, open-set: 16 people train, 4 choose the weights and the threshold, 19 others test. Beside it the
 list of pairs that comes with the data, without the pairs of people of training and validation.
 
-python benchmarks/faces.py --data FOLDER/orl_faces [--epochs 15] [--model arcface]
+python benchmarks/faces.py --data FOLDER/orl_faces [--epochs 8] [--model arcface]
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ TRAIN, VAL = 16, 4
 
 
 def main() -> None:
-    args = arguments(__doc__ or "", data="orl_faces", epochs=15, model="arcface")
+    args = arguments(__doc__ or "", data="orl_faces", epochs=8, model="arcface")
     data = Path(args.data).absolute()
     people = sorted((p.name for p in data.iterdir() if p.is_dir()), key=lambda name: int(name[1:]))
     parts = ["train"] * TRAIN + ["val"] * VAL + ["test"] * (len(people) - TRAIN - VAL)

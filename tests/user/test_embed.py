@@ -76,6 +76,14 @@ def test_an_exported_file_gives_the_same_vectors(place: Path) -> None:
         assert answer.row == pytest.approx(row, abs=1e-4)
 
 
+def test_what_asks_for_classes_says_that_there_are_none(place: Path, tmp_path: Path) -> None:
+    explained = sl.explain(place / "run", [str(place / "faces/p00/0.png")], out=tmp_path / "maps")
+    (trial, *_) = explained.trials
+    assert trial.result == "not measured: the model gives no class"
+    with pytest.raises(UsageError, match="models that give a class"):
+        sl.train(place / "faces", task="embed", robust="linf:2/255", pretrained="no", out=tmp_path / "x")
+
+
 def test_index_is_kept_up_to_date_and_search_finds_the_person(
     place: Path, tmp_path: Path, sightline: Callable[..., Any]
 ) -> None:

@@ -169,6 +169,8 @@ def unable(case: Case, card: AuditCard) -> str:
     target, n = case.part.target, len(case.part)
     if card.target_types and target.kind not in card.target_types:
         return f"this check does not judge {target.description} yet."
+    if card.target_types and case.part.prediction.kind not in card.target_types:
+        return f"this check does not judge {case.part.prediction.description} yet."
     if "model" in card.needs and case.model is None:
         return "there are predictions alone, and no model to ask."
     if "train" in card.needs and case.train is None:

@@ -60,7 +60,9 @@ def questions(prediction: Targets, target: Targets | None, names: Sequence[str],
         return _asked("target", _statements(target, names)[:1], names)
     if wish == "predicted":
         questions_asked = _asked("predicted", rows[:1], names)
-        if target is not None and target.exclusive and bool(target.differs(prediction).any()):
+        if target is None or not target.exclusive or target.kind != prediction.kind:
+            return questions_asked
+        if bool(target.differs(prediction).any()):
             questions_asked += _asked("target", _of_class(rows, _statements(target, names)[0].label), names)
         return questions_asked
     if wish == "runner-up":

@@ -60,6 +60,8 @@ def mosaics(subject: Subject, source: Source, run: Run, extent: str, seed: int =
         return Trial(name, f"not measured: {part}", None)
     if not isinstance(part.targets, ClassLabels) or not part.targets.exclusive:
         return Trial(name, "not measured: it needs one class for each image", None)
+    if subject.predict(source.view(part, 0)[None]).kind != ClassLabels.kind:
+        return Trial(name, "not measured: the model gives no class", None)
     labels = part.targets.value.numpy()
     if len(set(labels.tolist())) < 2:
         return Trial(name, "not measured: the validation images are of one class", None)

@@ -60,6 +60,8 @@ def validate(plan: Plan) -> Plan:
             f"{option} is for images with one class each; the data give {plan.dataset.targets.description}. "
             "Leave --robust out."
         )
+    if plan.task.card.prediction_type != plan.dataset.targets.kind:
+        raise UsageError(f"{option} is for models that give a class. Leave --robust out.")
     if not InputSpec.of(plan.settings).is_plain:
         raise UsageError(f"{option} is for images of 8 bits, gray or in colors. Leave --robust out.")
     for name, why in _against(plan).items():

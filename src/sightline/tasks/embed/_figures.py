@@ -90,5 +90,5 @@ def _gallery(title: str, pairs: Sequence[Pair], ids: Sequence[str], note: str) -
     for number, pair in enumerate(pairs, 1):
         for i in (pair.first, pair.second):
             shown.append(ids[i])
-            captions.append(f"pair {number}, {pair.cosine:.2f}: {ids[i]}")
+            captions.append(f"pair {number}, cosine {pair.cosine:.2f}")
     return PredictionGallery(title, shown, captions, note if pairs else "There is no such pair.")
