@@ -34,7 +34,8 @@ def evaluate(
         split: Part of the data. Left out: test, or all of other data without splits. Data that are the run's
             own, wherever they lie, are split as the run split them.
         device: auto, cpu, cuda, cuda:N or mps.
-        views: Views of each clip for models of clips: samples of other frames, whose scores are averaged.
+        views: Views of each item whose answers are averaged: of a clip samples of other frames; for keypoints
+            2, the image and its mirror image (flip test).
         out: File for the report; by default in the run folder.
         format: Format of the other data.
         target: Label column of a table.

@@ -22,12 +22,13 @@ def load(
         device: auto, cpu, cuda, cuda:N or mps.
         boxes: Boxes for keypoints trained on crops of objects: run folder of the detector that finds them, or
             a file or folder of boxes in any format (COCO annotations or results, YOLO, CSV, ...).
-        views: Views of each clip for models of clips: samples of other frames, whose scores are averaged.
+        views: Views of each item whose answers are averaged: of a clip samples of other frames; for keypoints
+            2, the image and its mirror image (flip test).
     """
     from sightline.inference.predictor import ModelPredictor
 
     if boxes is not None:
         from sightline.inference.top_down import TopDown
 
-        return TopDown(Path(path), Path(boxes), device)
+        return TopDown(Path(path), Path(boxes), device, views)
     return ModelPredictor(Path(path), device, views)

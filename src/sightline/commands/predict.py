@@ -78,7 +78,8 @@ def predict(
         window: Length of the clips that a film is cut into, such as 2s, for models of clips: the result says
             what happens when. By default a film is one clip.
         stride: Time from the start of a window to that of the next, such as 1s; by default the length.
-        views: Views of each clip for models of clips: samples of other frames, whose scores are averaged.
+        views: Views of each item whose answers are averaged: of a clip samples of other frames; for keypoints
+            2, the image and its mirror image (flip test).
         allow_http: Allow http addresses, as video streams. Images are never downloaded.
         prompt: Prompt for segmentation if `run` is sam:FOLDER (such as "box 10,20,110,220; point 40,50"); the
             box of the object in the first frame for track:mosse.

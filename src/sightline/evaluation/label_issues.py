@@ -19,7 +19,7 @@ from sightline.data.scan import Scan
 from sightline.data.split import read_splits
 from sightline.devices import Devices
 from sightline.errors import DataError, UsageError
-from sightline.evaluation.run_data import same_question
+from sightline.evaluation.run_data import recast, same_question
 from sightline.inference import threads
 from sightline.inference.model_folder import restore
 from sightline.inference.predict_batches import predict
@@ -92,14 +92,18 @@ def ask(
     bad = ~scan.readable | np.array([item in wrong for item in dataset.ids], dtype=bool)
     where = np.flatnonzero(~test & ~bad)
     closed, faulty = int(test.sum()), int((bad & ~test).sum())
+    usable = recast(dataset.subset(where), witness.run) if len(where) else dataset.subset(where)
+    given = np.array([part.get(item, "") for item in usable.ids], dtype=object)
+    closed += int((given == "test").sum())  # items that the task makes have names of their own
+    where = np.flatnonzero(given != "test")
     left = f"{closed:,} of the test part and {faulty:,} with errors were not shown."
     if not len(where):
         raise DataError(
             f"--run {witness.run.path}: no image of {dataset.name} can be shown to the model. {left} "
             "Mend the errors, or leave out --run."
         )
-    shown = same_question(dataset.subset(where), witness.run)
-    trained = frozenset(dataset.ids[i] for i in where.tolist() if given[i] == "train")
+    shown = same_question(usable.subset(where), witness.run)
+    trained = frozenset(usable.ids[i] for i in where.tolist() if given[i] == "train")
     say(f"Asking {witness.run.path} about {len(shown):,} images.")
     devices = Devices.start()
     model = witness.model.to(devices.device)

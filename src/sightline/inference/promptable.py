@@ -29,13 +29,13 @@ def predictor(
         UsageError: If a prompt is missing, or is none of this model's; if it has no views.
     """
     if views > 1 and not holds_model(run):
-        raise UsageError(f"--views {views} is for runs of models of clips. {run} is none: leave --views out.")
+        raise UsageError(
+            f"--views {views} is for runs of models of clips or keypoints. {run} is none: leave --views out."
+        )
     if boxes is not None:
         if prompt is not None:
             raise UsageError("--boxes cannot be given with --prompt: leave one out.")
-        if views > 1:
-            raise UsageError("--boxes cannot be given with --views: leave one out.")
-        return TopDown(run, boxes, device)
+        return TopDown(run, boxes, device, views)
     promptable = {name: module for task in TASKS.names() for name, module in _prompted(task).items()}
     whole = str(run) in promptable
     kind, colon, weights = (str(run), ":", "") if whole else str(run).partition(":")

@@ -31,7 +31,7 @@ class Predicted:
         without: Images in which no object was found; None where objects are not looked for.
         counts: What crossed the lines and was in the zones of each film.
         time_line: What happens when, in films that are seen in windows.
-        views: Views of each clip whose scores were averaged.
+        views: Views of each item whose answers were averaged.
         item: What one of them is called: "image", "clip" ...
     """
 

@@ -23,6 +23,7 @@ from sightline.inference.given_boxes import GivenBoxes
 from sightline.inference.model_folder import holds_model, restore
 from sightline.inference.predictor import ModelPredictor
 from sightline.inference.sources import Answer, Input, Sources
+from sightline.inference.views import in_views
 
 _SHOWN = 3
 
@@ -37,15 +38,16 @@ class TopDown(ModelPredictor):
         boxes: Run or model folder of the detector; its boxes count from the scores on that were chosen for
             each class on its validation images. Or a file or folder of boxes, which all count.
         device: auto, cpu, cuda, cuda:N or mps.
+        views: 2 for each crop and its mirror image.
 
     Raises:
         UsageError: If the first needs no boxes, the second finds none, or they share no class.
         DataError: If the boxes cannot be read.
     """
 
-    def __init__(self, path: Path, boxes: Path, device: str) -> None:
-        model, task, card = restore(path)
-        self._hold(model, task, card["model_config"], device)
+    def __init__(self, path: Path, boxes: Path, device: str, views: int = 1) -> None:
+        model, task, _ = restore(path)
+        self._hold(in_views(model, task, views), task, model.settings, device)
         if self.settings.get("items") != "objects":
             raise UsageError(f"--boxes: {path} is shown whole images and takes no boxes. Leave it out.")
         least: float | list[float] = 0.0

@@ -10,7 +10,7 @@ import torch
 
 from sightline.core.dataset import Dataset
 from sightline.core.metric import Evaluation, Metric
-from sightline.core.report import Figure
+from sightline.core.report import Figure, Finding
 from sightline.core.skeleton import Skeleton
 from sightline.core.targets.base import Targets
 from sightline.core.targets.keypoints import Keypoints
@@ -28,6 +28,7 @@ from sightline.metrics.point_error import MedianPointError, Nme, PointError, Poi
 from sightline.runtime.targets import records
 from sightline.tasks.keypoints import CARD
 from sightline.tasks.keypoints._figures import figures
+from sightline.tasks.keypoints._label_issues import FINDINGS, label_issues
 from sightline.tasks.keypoints._objects import ORACLE, one_item_each, whole_images
 from sightline.tasks.keypoints.baselines import baselines
 from sightline.tasks.keypoints.options import KeypointOptions
@@ -44,6 +45,7 @@ class KeypointTask(Task):
 
     card = CARD
     Options: ClassVar[type] = KeypointOptions
+    findings = FINDINGS
 
     def __init__(self, info: DataInfo, options: KeypointOptions) -> None:
         super().__init__(info, options)
@@ -159,10 +161,20 @@ class KeypointTask(Task):
         """Errors of each point, PCK curve, left and right, the worst images; of whole images those of objects
         from the score threshold on.
         """
-        if self.whole and prediction.scores is not None:
-            least = torch.tensor(settings.get("thresholds", [THRESHOLD] * len(self._names)))
-            prediction = prediction.select(prediction.scores >= least[prediction.labels])
-        return figures(prediction, target, ids, self.options.reference)
+        return figures(self._shown(prediction, settings), target, ids, self.options.reference)
+
+    def label_issues(
+        self, prediction: Any, target: Any, ids: list[str], settings: Mapping[str, Any]
+    ) -> list[Finding]:
+        """Label issues: left and right that are probably exchanged, and points at a wrong place."""
+        return label_issues(self._shown(prediction, settings), target, ids, settings["trained"])
+
+    def _shown(self, prediction: Any, settings: Mapping[str, Any]) -> Any:
+        """Of whole images the objects from the score threshold on; else all."""
+        if not self.whole or prediction.scores is None:
+            return prediction
+        least = torch.tensor(settings.get("thresholds", [THRESHOLD] * len(self._names)))
+        return prediction.select(prediction.scores >= least[prediction.labels])
 
     @property
     def _names(self) -> tuple[str, ...]:
