@@ -1,4 +1,5 @@
-"""How often the interval of a single film, from blocks of its frames, holds the score expected of such films.
+"""How often the interval of a single film, from blocks of its frames, holds the score expected of such films;
+and how often two equally good trackers of such a film are called different at p <= 0.05.
 
     python benchmarks/track_coverage.py [--films N]
 
@@ -14,11 +15,13 @@ import numpy as np
 
 from sightline.core.metric import Evaluation
 from sightline.core.targets.tracks import Tracks
+from sightline.evaluation.comparison import LEVEL, compared
 from sightline.metrics.clear import METRICS as CLEAR
 from sightline.metrics.functional.weighted import Weighted
 from sightline.metrics.hota import METRICS as HOTA
 from sightline.metrics.idf1 import Idf1
 from sightline.metrics.intervals import score_in_blocks
+from sightline.tasks import task_type
 
 SETTINGS = {
     "3000 frames, objects stay 40, bad weather 60": (3000, 40, 5, 60),
@@ -96,11 +99,49 @@ def coverage(frames: int, stay: float, present: float, weather: float, films: in
     return result
 
 
+def worse(tracks: Tracks, share: float, spell: float, seed: int) -> Tracks:
+    """Another tracker: in spells of its own it misses a third of the boxes, and confuses identities.
+
+    Args:
+        tracks: Prediction of a film.
+        share: Share of the film that the spells take.
+        spell: Mean frames of a spell.
+        seed: Another seed, another tracker as good as this.
+    """
+    rng, frames = np.random.default_rng(seed), int(tracks.lengths[0])
+    when = tracks.frames.numpy() - 1
+    bad = _spells(rng, frames, spell, spell * (1 - share) / share)[when]
+    confused = np.cumsum(_spells(rng, frames, 1, 8 * spell))[when]  # all identities change at once
+    rows = np.column_stack([when + 1, tracks.ids.numpy() + 10_000 * confused, tracks.boxes.numpy()])
+    return Tracks.of([rows[~bad | (rng.random(len(rows)) > 1 / 3)]], [(0, 0)], [frames])
+
+
+def called_different(frames: int, stay: float, present: float, weather: float, films: int) -> dict[str, Any]:
+    """Share of pairs of trackers that differ at p <= 0.05, by metric: of two that are equally good, and of
+    one whose bad spells take three times as long.
+    """
+    task, result = task_type("track")(None, None), {}
+    for title, share in (("equal", 0.15), ("worse", 0.45)):
+        pairs = []
+        for seed in range(films):
+            found, target = film(frames, stay, present, weather, seed)
+            a, b = worse(found, 0.15, weather, 2 * seed), worse(found, share, weather, 2 * seed + 1)
+            pairs.append(compared(task, ("a", "b"), (a, b), target, None).lines)
+        for name in pairs[0]:
+            tests = [lines[name].test.p for lines in pairs]
+            known = np.array([p for p in tests if p == p])
+            result[f"{title}, {name}"] = round(float(np.mean(known <= LEVEL)), 3)
+            result[f"{title}, tests"] = len(known)
+    return result
+
+
 def main() -> None:
     from _common import arguments, report
 
     args = arguments(__doc__ or "", films=200)
     results = {title: coverage(*setting, args.films) for title, setting in SETTINGS.items()}
+    for title, setting in SETTINGS.items():
+        results[f"compared, {title}"] = called_different(*setting, args.films)
     report("track_coverage", results, args.json)
 
 

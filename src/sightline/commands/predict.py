@@ -40,6 +40,8 @@ def predict(
     line: Sequence[str] = (),
     zone: Sequence[str] = (),
     fill: Annotated[int, Range(0)] = 0,
+    camera_motion: bool = False,
+    appearance: Path | None = None,
     window: Annotated[str | None, Heading("Long films")] = None,
     stride: str | None = None,
     views: Annotated[int, Range(1)] = 1,
@@ -75,6 +77,8 @@ def predict(
         line: Count the tracked objects that cross the line x1,y1,x2,y2 in pixels; repeat for several.
         zone: Count the tracked objects in the polygon x1,y1,x2,y2,x3,y3,... in pixels; repeat for several.
         fill: Fill gaps of tracks up to so many frames along straight lines, in a .txt of tracks.
+        camera_motion: Estimate how the camera moves, and expect tracked objects where it shows them.
+        appearance: Run of a classifier, whose network tells tracked objects apart by their looks.
         window: Length of the clips that a film is cut into, such as 2s, for models of clips: the result says
             what happens when. By default a film is one clip.
         stride: Time from the start of a window to that of the next, such as 1s; by default the length.
@@ -94,33 +98,31 @@ def predict(
             Parquet parts, each input is predicted once whatever ends the command, and `source` may also be a
             Parquet table or an object store (s3://, gs://). Needs the extra 'ray'.
     """
-    from sightline.console import track as progress
     from sightline.inference import crops as cutting
     from sightline.inference import filters, output_paths, presenters, promptable, tracking, writers
     from sightline.inference.sources import Sources
     from sightline.inference.summary import Predicted
 
+    options = tracking.TrackOptions(track, tracker, line, zone, fill, camera_motion, appearance, device)
     if ray is not None or pairs is not None or far is not None or not source:
-        return _special(run, source, ray, pairs, far, (allow_http, prompt, crops, boxes, track, window,
-                    stride, views > 1), (out, to, batch_size, device, top, min_score, classes))  # fmt: skip
-    options, windows = tracking.TrackOptions(track, tracker, line, zone, fill), _windows(window, stride)
+        return _special(run, source, ray, pairs, far, (allow_http, prompt, crops, boxes, options.asked,
+            window, stride, views > 1), (out, to, batch_size, device, top, min_score, classes))  # fmt: skip
     predictor = promptable.predictor(run, prompt, device, boxes, views)
     settings, names = predictor.settings, predictor.settings.get("classes", [])
     kind = presenters.kind_of(predictor.task.card.prediction_type)
     form, least = writers.form_of(out, to, kind), filters.least_of(settings, min_score)
     chosen = filters.filter_from_options(kind, names, classes, min_score)
     tracked = options.tracking(kind, predictor.task, least, min_score or 0.0, chosen)
-    sources = Sources.for_model(source, settings, allow_http, windows)
+    sources = Sources.for_model(source, settings, allow_http, _windows(window, stride))
     summary = Predicted.of(sources, out, 0 if kind.objects else None, views)
     wish = filters.OutputFilter(kind, names, top, 0.0 if tracked else least, chosen, sources.films)
     measured = replace(wish, least=0.0) if writers.unfiltered(form) and min_score is None else None
-    ids = settings.get("class_ids") or list(range(len(names)))
-    context = writers.WriterContext(out or Path(), kind, names, ids, sources, str(run), options, tracked)
+    context = writers.WriterContext(out or Path(), kind, settings, sources, str(run), options, tracked)
     answers, summary.counts = tracking.followed(tracked, sources, predictor.answers(sources, batch_size))
     writer = writers.open_writer(form, context, summary.time_line)
     cutter = cutting.cut_out(crops, kind, sources, names)
     with output_paths.add_file_name(out or crops), cutter as cut, writer as write, _stopped(summary, sources):
-        for answer in progress(answers, "predicting"):
+        for answer in answers:
             mine = filters.apply_filter(predictor.task, answer, wish)
             summary.add(mine.outcome, sources.live)
             cut(mine)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,15 @@ import numpy as np
 import torch
 
 from sightline.core.card import MetricCard
-from sightline.core.metric import Metric, MetricCollection, Statistics
+from sightline.core.metric import Evaluation, Metric, MetricCollection, Statistics
 from sightline.core.report import Score, Table
 from sightline.core.run import Run
 from sightline.core.targets.base import Targets
 from sightline.core.task import Task
 from sightline.errors import UsageError
 from sightline.metrics import intervals
-from sightline.metrics.compare import Paired, holm, paired
+from sightline.metrics.compare import Paired, holm, paired, paired_in_blocks
+from sightline.metrics.functional.weighted import Blocks, Weighted
 from sightline.tasks import task_from
 
 LEVEL = 0.05
@@ -202,12 +204,39 @@ def compared(
     groups: np.ndarray | None,
     alone: tuple[int, int] = (0, 0),
 ) -> Pair:
-    """Two predictions of the same items, by each metric of a task."""
+    """Two predictions of the same items, by each metric of a task; a single film is cut into blocks of
+    frames.
+    """
     first, other = MetricCollection(task.metrics()), MetricCollection(task.metrics())
     first.update(predictions[0], target, groups)
     other.update(predictions[1], target, groups)
-    lines = {name: _line(metric, metric.stats, other[name].stats, groups) for name, metric in first.items()}
+    films = [Evaluation(prediction, target) for prediction in predictions] if len(target) == 1 else []
+    lines = {}
+    for name, metric in first.items():
+        stats, blocks = (metric.stats, other[name].stats), _common_blocks(metric, films)
+        lines[name] = _line(metric, *stats, groups) if blocks is None else _film_line(metric, stats, blocks)
     return Pair(*names, len(target), alone, lines)
+
+
+def _common_blocks(metric: Metric, films: list[Evaluation]) -> tuple[Blocks, Blocks] | None:
+    """The same blocks of a single film for both, as long as the one asks for that asks for longer ones; None
+    for several films, and where a metric has no blocks.
+    """
+    if not films or not isinstance(metric, Weighted):
+        return None
+    lengths = [blocks.length for film in films if (blocks := metric.blocks(film)) is not None]
+    first, other = (metric.blocks(film, max(lengths, default=0)) for film in films)
+    return None if first is None or other is None else (first, other)
+
+
+def _film_line(metric: Metric, stats: tuple[Statistics, Statistics], blocks: tuple[Blocks, Blocks]) -> Line:
+    """One metric of a single film; without a test where its blocks are too few."""
+    assert isinstance(metric, Weighted)
+    a, b = (intervals.score_in_blocks(metric, *pair) for pair in zip(blocks, stats, strict=True))
+    if blocks[0].stats is not None:
+        return Line(metric.card, a, b, paired_in_blocks(metric, blocks))
+    method = f"none: {blocks[0].words}"
+    return Line(metric.card, a, b, Paired(Score(a.value - b.value, nan, nan, 1, method), nan, method))
 
 
 def _line(metric: Metric, stats_a: Statistics, stats_b: Statistics, groups: np.ndarray | None) -> Line:

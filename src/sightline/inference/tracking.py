@@ -4,26 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
 
-from sightline.console import say
+from sightline.console import say, track
 from sightline.core.targets.instances import Instances
 from sightline.core.task import Task
 from sightline.data.io.video import Video
 from sightline.errors import UsageError
+from sightline.inference.appearance import Appearance
 from sightline.inference.presenters import Kind, select_objects
 from sightline.inference.sources import Answer, Input, Sources
 from sightline.ops.draw import color_of, paths, tags
 from sightline.ops.zones import LineCounter, ZoneCounter
 from sightline.runtime.rows import Row
 from sightline.runtime.track import tracker_type
-from sightline.runtime.track.base import Tracker
-from sightline.runtime.track.scores import calibrated
-
-RATE = 25.0
-"""Frames a second where nothing says it."""
+from sightline.runtime.track.base import RATE, Looks, Tracker
+from sightline.runtime.track.camera import CameraMotion
 
 Counter = LineCounter | ZoneCounter
 
@@ -42,6 +41,8 @@ class FilmTracking:
         classes: Indices of the classes that are tracked, or None for all.
         lines: Each "x1,y1,x2,y2" in pixels.
         zones: Each "x1,y1,x2,y2,x3,y3,..." in pixels.
+        camera_motion: Whether what is expected moves with the camera.
+        appearance: Tells objects apart by their looks; None where these do not count.
 
     Attributes:
         counts: One row for each film and each of its lines and zones.
@@ -56,7 +57,11 @@ class FilmTracking:
         classes: list[int] | None = None,
         lines: Sequence[str] = (),
         zones: Sequence[str] = (),
+        camera_motion: bool = False,
+        appearance: Appearance | None = None,
     ) -> None:
+        self._appearance = appearance
+        self._camera = CameraMotion() if camera_motion else None
         self._task, self._type, self._least, self._classes = task, tracker_type(tracker), least, classes
         self._thresholds = np.asarray(thresholds, dtype=np.float64)
         self._lines = {f"line {text}": _points("--line", text) for text in lines}
@@ -96,6 +101,7 @@ class FilmTracking:
             if not rate:
                 say(f"The video does not say its frame rate: {RATE:g} a second are assumed.")
             self._tracker, self._sequence = self._type(rate=rate or RATE), item.sequence
+            self._camera = self._camera and CameraMotion()
             self._new_counters()
         return self._tracker
 
@@ -105,12 +111,13 @@ class FilmTracking:
             if answer.input.film is None:  # time goes on in a folder with a file that cannot be read
                 tracker.update(np.zeros((0, 4)))
             return answer
+        if self._camera is not None:
+            tracker.move(self._camera.update(answer.input.full()))
         detected: Instances = select_objects(outcome.prediction, self._least, self._classes)
         boxes, labels = detected.boxes.double().numpy(), detected.labels.numpy()
         scores = np.ones(len(labels)) if detected.scores is None else detected.scores.double().numpy()
-        cut = self._thresholds[labels] if self._thresholds.ndim else self._thresholds
-        sure = calibrated(scores, cut, tracker.settings.start_score)
-        ids = tracker.update(boxes, sure, labels, answer.input.seconds)
+        looks = None if self._appearance is None else self._looks(self._appearance, answer.input, boxes)
+        ids = tracker.follow(boxes, scores, labels, self._thresholds, answer.input.seconds, looks)
         for counter in self._counters.values():
             counter.update(ids, boxes)
         tracked = torch.from_numpy(ids > 0)
@@ -118,6 +125,11 @@ class FilmTracking:
         objects = replace(detected.select(tracked), ids=torch.from_numpy(ids[ids > 0]), labels=voted)
         (row,) = self._task.to_records(objects)
         return replace(answer, outcome=replace(outcome, prediction=objects, row=row))
+
+    @staticmethod
+    def _looks(appearance: Appearance, item: Input, boxes: np.ndarray) -> Looks:
+        """What the boxes of a frame look like."""
+        return lambda rows: appearance.features(item.full(), boxes[rows])
 
     def _new_counters(self) -> None:
         try:
@@ -136,8 +148,12 @@ class FilmTracking:
 def followed(
     tracked: FilmTracking | None, sources: Sources, answers: Iterator[Answer]
 ) -> tuple[Iterator[Answer], list[Row]]:
-    """The answers with identities, and the list that counts are added to; unchanged if nothing is tracked."""
-    return (answers, []) if tracked is None else (tracked.follow(sources, answers), tracked.counts)
+    """The answers with identities, and the list that counts are added to; unchanged if nothing is tracked.
+    The progress is shown.
+    """
+    if tracked is None:
+        return track(answers, "predicting"), []
+    return track(tracked.follow(sources, answers), "predicting"), tracked.counts
 
 
 @dataclass(frozen=True)
@@ -150,6 +166,9 @@ class TrackOptions:
         lines: Each "x1,y1,x2,y2" in pixels.
         zones: Each "x1,y1,x2,y2,x3,y3,..." in pixels.
         fill: Frames up to which gaps of tracks are filled.
+        camera_motion: Whether what is expected moves with the camera.
+        appearance: Run whose network tells objects apart by their looks, or None.
+        device: Where that network runs.
     """
 
     track: bool = False
@@ -157,6 +176,14 @@ class TrackOptions:
     lines: Sequence[str] = ()
     zones: Sequence[str] = ()
     fill: int = 0
+    camera_motion: bool = False
+    appearance: Path | None = None
+    device: str = "auto"
+
+    @property
+    def asked(self) -> bool:
+        """Whether objects are to be tracked, or something that needs it is given."""
+        return bool(self.track or self.camera_motion or self.appearance)
 
     def tracking(
         self,
@@ -171,14 +198,22 @@ class TrackOptions:
         Raises:
             UsageError: If the model does not look for objects, or something of tracking is given without it.
         """
+        if self.camera_motion and not (self.track and kind.objects):
+            raise UsageError(
+                "--camera-motion needs the frames, and a model that finds objects in them: predict RUN "
+                "film.mp4 --track --camera-motion. Boxes that are given (track:NAME) have no frames."
+            )
         if not self.track:
-            given = {"--line": self.lines, "--zone": self.zones, "--fill": self.fill}
+            given = {"--line": self.lines, "--zone": self.zones, "--fill": self.fill,
+                     "--appearance": self.appearance}  # fmt: skip
             for option in (name for name, value in given.items() if value):
                 raise UsageError(f"{option} is for tracked objects: give --track too.")
             return None
         if not kind.objects:
             raise UsageError("--track follows objects; this model says one thing of the whole image.")
-        return FilmTracking(task, self.tracker, thresholds, least, classes, self.lines, self.zones)
+        appearance = None if self.appearance is None else Appearance(self.appearance, self.device)
+        return FilmTracking(task, self.tracker, thresholds, least, classes, self.lines, self.zones,
+                            self.camera_motion, appearance)  # fmt: skip
 
 
 def _points(option: str, text: str) -> tuple[float, ...]:

@@ -42,9 +42,9 @@ class Mota(Weighted):
         """Of each sequence (N,): see `clear_counts`."""
         return clear_counts(evaluation)
 
-    def blocks(self, evaluation: Evaluation) -> Blocks | None:
+    def blocks(self, evaluation: Evaluation, length: int = 0) -> Blocks | None:
         """Of a single film."""
-        return film_blocks("clear", evaluation, _counts)
+        return film_blocks("clear", evaluation, _counts, length)
 
     def values(self, stats: Statistics, weights: Array) -> Array:
         """See `Weighted.values`."""
@@ -79,7 +79,7 @@ class MostlyTracked(Mota):
     scale = "share"
     column = "MT"
 
-    def blocks(self, evaluation: Evaluation) -> Blocks | None:
+    def blocks(self, evaluation: Evaluation, length: int = 0) -> Blocks | None:
         """None: a track lies in several blocks."""
         del evaluation
         return None

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.stats import binom, norm, t
 
 from sightline.core.metric import Metric, Statistics
 from sightline.core.report import Score
-from sightline.metrics.functional.weighted import size
+from sightline.metrics.functional.weighted import Blocks, size
 from sightline.metrics.intervals import jackknife, left_out, too_few, under, units_of
 
 Array = np.ndarray
@@ -72,6 +72,20 @@ def paired(
     if metric.card.is_proportion and int(units.max()) + 1 == len(units):
         return _mcnemar(metric, stats_a, stats_b)
     return _jackknife(metric, stats_a, stats_b, units, "" if groups is None else " over groups", seed)
+
+
+def paired_in_blocks(metric: Metric, blocks: tuple[Blocks, Blocks]) -> Paired:
+    """As `paired` of a single item that both models answered, over blocks of it.
+
+    Args:
+        metric: What is compared.
+        blocks: The same blocks as each model answered them; not too few.
+    """
+    first, other = blocks
+    assert first.stats is not None
+    assert other.stats is not None
+    result = paired(metric, first.stats, other.stats)
+    return replace(result, method=result.method.replace("jackknife", f"jackknife over {first.words}", 1))
 
 
 def _mcnemar(metric: Metric, stats_a: Statistics, stats_b: Statistics) -> Paired:

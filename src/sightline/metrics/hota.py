@@ -36,9 +36,9 @@ class Hota(Weighted):
         """Of each sequence: {"matches", "association", "location": (N, 19), "targets", "predictions"}."""
         return evaluation.once("hota", lambda: _statistics(overlaps(evaluation)))
 
-    def blocks(self, evaluation: Evaluation) -> Blocks | None:
+    def blocks(self, evaluation: Evaluation, length: int = 0) -> Blocks | None:
         """Of a single film."""
-        return film_blocks("hota", evaluation, _statistics)
+        return film_blocks("hota", evaluation, _statistics, length)
 
     def values(self, stats: Statistics, weights: Array) -> Array:
         """See `Weighted.values`."""

@@ -32,9 +32,9 @@ class Idf1(Weighted):
         """Of each sequence (N,): {"IDTP", "boxes"}, the latter on both sides."""
         return evaluation.once("identity", lambda: _statistics(overlaps(evaluation)))
 
-    def blocks(self, evaluation: Evaluation) -> Blocks | None:
+    def blocks(self, evaluation: Evaluation, length: int = 0) -> Blocks | None:
         """Of a single film."""
-        return film_blocks("identity", evaluation, _statistics)
+        return film_blocks("identity", evaluation, _statistics, length)
 
     def values(self, stats: Statistics, weights: Array) -> Array:
         """See `Weighted.values`."""

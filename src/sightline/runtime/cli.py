@@ -56,10 +56,16 @@ def _parser() -> argparse.ArgumentParser:
         help="images, folders, globs, videos, cameras (camera0); the last two need OpenCV. Of a model of "
         "clips: films (they need PyAV), animations, folders of frames",
     )  # fmt: skip
-    parser.add_argument("--out", type=Path, help="write the lines to this .jsonl file, not to the terminal")
+    parser.add_argument("--out", type=Path, help="write the lines to this .jsonl file, not to the terminal; "
+                        "with --track also a .txt file of tracks (MOTChallenge)")  # fmt: skip
     parser.add_argument("--min-score", type=float, metavar="S",
                         help="leave out objects with a lower score, from 0 to 1; 0 keeps all (default: the "
                              "thresholds that were chosen for each class)")  # fmt: skip
+    parser.add_argument("--track", action="store_true",
+                        help="give each object an identity that stays over the frames of a film, or of a "
+                             "folder of frames")  # fmt: skip
+    parser.add_argument("--tracker", default="bytetrack", metavar="NAME",
+                        help="bytetrack (default), ocsort or sort")  # fmt: skip
     parser.add_argument("--batch-size", type=int, default=1, metavar="N",
                         help="images at a time (default 1, the least memory)")  # fmt: skip
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="default 0: one a core")
@@ -73,13 +79,17 @@ def _run(wish: argparse.Namespace) -> int:
         if value < lowest:
             raise UsageError(f"--{name} must be at least {lowest}. Received {value}.")
     wish.out = None if wish.out is None else Path(home(str(wish.out)))
-    if wish.out is not None and wish.out.suffix != ".jsonl":
-        raise UsageError(f"--out must end in .jsonl. Received '{wish.out}'.")
+    _check_out(wish)
+    from .following import Following
     from .session import Session  # not before: --help and wrong usage cost nothing
     from .sources import Sources
 
     session = Session(wish.file, threads=wish.threads, min_score=wish.min_score)
+    following = Following(wish.tracker, session) if wish.track else None
     sources = Sources(wish.source, session.reader)
+    if following is not None:
+        sources.sort_frames()
+        _check_one_film(wish, sources)
     notes = _card_notes(wish.file, session.card)
     _say_left_out(sources)
     with ExitStack() as stack:
@@ -88,10 +98,12 @@ def _run(wish: argparse.Namespace) -> int:
             wish.out.parent.mkdir(parents=True, exist_ok=True)
             mode = "a" if sources.live else "w"  # a camera that is started again must not lose what it saw
             out = stack.enter_context(wish.out.open(mode, encoding="utf-8", newline=""))
-        printer = _Told(out, MAX_SHOWN if wish.out else None, sources.films)
+        printer = _Told(out, MAX_SHOWN if wish.out else None, sources.films, _is_text(wish.out))
         batch = 1 if sources.live else wish.batch_size  # what is live must not wait
+        weak = 0.0 if wish.track and wish.min_score is None else None  # weak objects continue tracks
+        answers = session.predict(sources, batch, weak)
         try:
-            for answer in session.predict(sources, batch):
+            for answer in answers if following is None else following.follow(answers):
                 printer.add(answer, session)
         except KeyboardInterrupt:
             if not sources.live:
@@ -103,6 +115,30 @@ def _run(wish: argparse.Namespace) -> int:
         sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
     sys.stdout.flush()
     return int(bool(printer.errors))
+
+
+def _is_text(out: Path | None) -> bool:
+    """Whether tracks are written as text of MOTChallenge."""
+    return out is not None and out.suffix == ".txt"
+
+
+def _check_out(wish: argparse.Namespace) -> None:
+    """Refuse a name of another ending than that of what is written."""
+    if _is_text(wish.out) and not wish.track:
+        raise UsageError(f"{wish.out} holds tracks: give --track too.")
+    if wish.out is not None and wish.out.suffix != ".jsonl" and not _is_text(wish.out):
+        raise UsageError(f"--out must end in .jsonl, or of tracks in .txt. Received '{wish.out}'.")
+
+
+def _check_one_film(wish: argparse.Namespace, sources: Any) -> None:
+    """Refuse several films, and one without an end, for a file that holds one."""
+    if _is_text(wish.out) and sources.live:
+        raise UsageError(f"{wish.out} holds one film, and a camera has no end. Write .jsonl.")
+    if _is_text(wish.out) and sources.sequences > 1:
+        raise UsageError(
+            f"{wish.out} holds one film, and {sources.sequences} films or folders of frames are given. Give "
+            "them one by one, or write .jsonl."
+        )
 
 
 def _card_notes(file: Path, card: dict[str, Any]) -> dict[str, str]:
@@ -126,21 +162,20 @@ class _Told:
         out: Where lines go, or None.
         most: Rows that are kept for --json, or None for all; none are where lines go to the terminal.
         films: Whether rows say when a frame is shown.
+        tracks: Whether lines are tracks of one film as in MOTChallenge.
     """
 
-    def __init__(self, out: TextIO | None, most: int | None, films: bool) -> None:
+    def __init__(self, out: TextIO | None, most: int | None, films: bool, tracks: bool = False) -> None:
         self.total = 0
         self.errors: list[dict[str, str]] = []
         self._rows: list[dict[str, Any]] = []
-        self._out, self._films = out, films
+        self._out, self._films, self._tracks = out, films, tracks
         self._most = 0 if out is sys.stdout else most
         self._start = self._last = time.perf_counter()
         self._since = 0
 
     def add(self, answer: Any, session: Any) -> None:
         """Write one answer."""
-        from . import rows
-
         self.total += 1
         if answer.error:
             self.errors.append({"file": answer.id, "reason": answer.error})
@@ -149,7 +184,7 @@ class _Told:
             _say(f"{answer.id}: {answer.note}")
         row = self._row(answer, session)
         if self._out is not None:
-            self._out.write(rows.line(row))
+            self._out.write(self._line(answer, row))
             self._out.flush()  # a line is there once it is told, whatever happens then
         if not answer.error and (self._most is None or len(self._rows) < self._most):
             self._rows.append(row)
@@ -157,6 +192,14 @@ class _Told:
         if self._films and now - self._last >= EVERY:
             _say(f"{(self.total - self._since) / (now - self._last):.1f} FPS")
             self._last, self._since = now, self.total
+
+    def _line(self, answer: Any, row: dict[str, Any]) -> str:
+        """What is written of an image: one line, or one for each track."""
+        from . import following, rows
+
+        if not self._tracks:
+            return rows.line(row)
+        return "" if answer.error else following.mot_lines(self.total, answer.prediction)
 
     def _row(self, answer: Any, session: Any) -> dict[str, Any]:
         """What a line says: path, seconds of a frame, and the rest or the error."""

@@ -15,6 +15,9 @@ from ..errors import SightlineError
 MISSED = 2
 """Frames that may be fewer than a file says before it counts as cut off."""
 
+MOST_RATE = 1000.0
+"""Frames a second that a film may claim; OpenCV makes up larger ones where it knows none."""
+
 
 class NoFrames(SightlineError):
     """A video or camera that cannot be read, from the start or any more."""
@@ -36,11 +39,13 @@ class Frame(NamedTuple):
         number: From 0.
         seconds: When it is shown, counted from the first frame.
         pixels: (H, W, 3) uint8 RGB, upright.
+        rate: Frames a second as the film says; 0 where it does not, and of a camera.
     """
 
     number: int
     seconds: float
     pixels: np.ndarray
+    rate: float
 
 
 def library(what: str) -> Any:
@@ -92,13 +97,15 @@ def frames(source: Path | int) -> Iterator[Frame]:
 def _read(cv2: Any, film: Any, camera: bool) -> Generator[Frame, None, int]:
     """The frames there are; returns how many."""
     number, start = 0, None
+    rate = 0.0 if camera else float(film.get(cv2.CAP_PROP_FPS))
+    rate = rate if 0 < rate < MOST_RATE else 0.0
     while True:
         good, pixels = film.read()
         if not good:
             return number
         at = time.monotonic() if camera else film.get(cv2.CAP_PROP_POS_MSEC) / 1000
         start = at if start is None else start
-        yield Frame(number, at - start, cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))
+        yield Frame(number, at - start, cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), rate)
         number += 1
 
 

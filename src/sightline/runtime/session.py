@@ -41,6 +41,7 @@ class Item:
         page: Which image of a TIFF of several, from 0.
         seconds: When a frame is shown, or None.
         error: Why there is no image, or "".
+        rate: Frames a second of its film; 0 where unknown.
     """
 
     id: str
@@ -48,6 +49,7 @@ class Item:
     page: int = 0
     seconds: float | None = None
     error: str = ""
+    rate: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ class Answer:
         error: Why there is no prediction, or "".
         seconds: When a frame is shown, or None.
         note: What a user should know of the image, or "".
+        rate: Frames a second of its film; 0 where unknown.
     """
 
     id: str
@@ -69,6 +72,7 @@ class Answer:
     error: str = ""
     seconds: float | None = None
     note: str = ""
+    rate: float = 0.0
 
 
 class Session:
@@ -168,13 +172,21 @@ class Session:
         row: dict[str, Any] = prediction.record(self.names, self.card.get("outputs") or ())
         return row
 
-    def predict(self, sources: Iterable[Any], batch_size: int = 8) -> Iterator[Answer]:
+    @property
+    def thresholds(self) -> NDArray[np.float32] | None:
+        """(K,) score from which on an object of each class counts; None of a model that finds no objects."""
+        return self._wanted[1]
+
+    def predict(
+        self, sources: Iterable[Any], batch_size: int = 8, min_score: float | None = None
+    ) -> Iterator[Answer]:
         """Yield predictions in order; a bad file gives an answer with an error.
 
         Args:
             sources: Files (Path or str), bytes of files, uint8 pixels in RGB, (H, W, C) of an image and
                 (T, H, W, C) of a clip, or `Item`s; or one of these.
             batch_size: Images at a time, at most; fewer where the model's input is large.
+            min_score: As in `read`.
 
         Raises:
             UsageError: If a source is of another type.
@@ -188,10 +200,10 @@ class Session:
         items = (_item(i, source) for i, source in enumerate(sources))
         if self.tile_size:
             for source in items:
-                yield self._by_tiles(source, most)
+                yield self._by_tiles(source, most, min_score)
             return
         while some := list(islice(items, most)):
-            yield from self._batch(some)
+            yield from self._batch(some, min_score)
 
     def _most(self, batch_size: int) -> int:
         return max(1, min(batch_size, PIXELS // math.prod(self._shape[1:])))
@@ -201,7 +213,7 @@ class Session:
         """Of what the network takes, without the batch."""
         return self.reader.shape(self._settings)
 
-    def _batch(self, items: list[Item]) -> list[Answer]:
+    def _batch(self, items: list[Item], min_score: float | None) -> list[Answer]:
         ready: list[Prepared] = []
         errors: dict[int, str] = {}
         with self._clock("prepare"):
@@ -215,12 +227,13 @@ class Session:
             with self._clock("infer"):
                 outputs = self.infer(np.stack([ready[row].pixels for row in rows]))
             with self._clock("read"):
-                by_row |= zip(rows, self.read(outputs, [ready[row].stored for row in rows]), strict=True)
+                stored = [ready[row].stored for row in rows]
+                by_row |= zip(rows, self.read(outputs, stored, min_score), strict=True)
         answers = (replace(by_row[row], note=item.note) for row, item in enumerate(ready))
         results = []
         for i, item in enumerate(items):
             answer = Answer(item.id, error=errors[i]) if i in errors else next(answers)
-            results.append(replace(answer, id=item.id, seconds=item.seconds))
+            results.append(replace(answer, id=item.id, seconds=item.seconds, rate=item.rate))
         return results
 
     def joined(
@@ -259,12 +272,12 @@ class Session:
             whole = merged.whole()
             return Answer("0", self._row(whole), whole)
 
-    def _by_tiles(self, item: Item, most: int) -> Answer:
+    def _by_tiles(self, item: Item, most: int, min_score: float | None) -> Answer:
         try:
-            answer = self.joined(self._source(item), item.page, most)
+            answer = self.joined(self._source(item), item.page, most, min_score)
         except UnreadableImage as error:
             answer = Answer(item.id, error=error.detail)
-        return replace(answer, id=item.id, seconds=item.seconds)
+        return replace(answer, id=item.id, seconds=item.seconds, rate=item.rate)
 
     def _seen(self, item: Item) -> Prepared:
         return self.prepare(self._source(item), item.page)

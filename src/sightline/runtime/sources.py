@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from ..data.io.clip_frames import natural
 from ..data.io.file_types import ALL_EXTENSIONS
 from ..data.io.pages import full_pages
 from ..data.io.video_probe import EXTENSIONS, is_film
@@ -49,6 +50,18 @@ class Sources:
         self.films = bool(self._films)
         for item in self._films:
             library(str(item) if isinstance(item, Path) else f"camera{item}")
+
+    @property
+    def sequences(self) -> int:
+        """Films, cameras, TIFFs of several pages and folders of images, each a sequence of frames."""
+        images = [item for item in self._items if isinstance(item, Path) and item not in self._films]
+        return len({path if len(_numbers(path)) > 1 else path.parent for path in images}) + len(self._films)
+
+    def sort_frames(self) -> None:
+        """Order images as frames are numbered, folder by folder, frame_2 before frame_10; films follow."""
+        images = [item for item in self._items if isinstance(item, Path) and item not in self._films]
+        others = [item for item in self._items if item in self._films]
+        self._items = [*sorted(images, key=lambda f: (natural(f.parent), f.parent, natural(f))), *others]
 
     def __iter__(self) -> Iterator[Item]:
         for item in self._items:
@@ -105,12 +118,17 @@ class Sources:
 
 def _pages(file: Path) -> Iterator[Item]:
     """An image, or each page of a TIFF that has several."""
-    try:
-        pages = full_pages(file)
-    except UnreadableImage:  # which is said when it is read
-        pages = [0]
+    pages = _numbers(file)
     for page in pages:
         yield Item(str(file) if len(pages) == 1 else f"{file}#{page:06d}", file, page)
+
+
+def _numbers(file: Path) -> list[int]:
+    """Numbers of the pages of a TIFF; [0] of another image."""
+    try:
+        return full_pages(file)
+    except UnreadableImage:  # which is said when it is read
+        return [0]
 
 
 def _frames(source: Path | int) -> Iterator[Item]:
@@ -120,7 +138,8 @@ def _frames(source: Path | int) -> Iterator[Item]:
     try:
         for frame in frames(source):
             number = frame.number + 1
-            yield Item(f"{name}#{frame.number:06d}", frame.pixels, seconds=frame.seconds)
+            mark = f"#{number - 1:06d}"
+            yield Item(f"{name}{mark}", frame.pixels, seconds=frame.seconds, rate=frame.rate)
     except NoFrames as error:
         mark = f"#{number:06d}" if number else ""
         yield Item(f"{name}{mark}", None, error=str(error).removeprefix(f"{name} "))

@@ -277,22 +277,21 @@ def _enough(dataset: Dataset, card: TaskCard) -> None:
     Raises:
         DataError: If a part is so.
     """
-    item = input_kind(dataset.input).item
+    item, groups = input_kind(dataset.input).item, dataset.groups
+    whole = f"{len(dataset)}" if groups is None else f"{len(dataset)}, in {len(set(groups))} groups"
     for name, least in (("train", 2), ("val", 1), ("test", 1)):
         if (count := len(dataset.indices_of(name))) < least:
             raise DataError(
                 f"{dataset.name}: the {name} part has {count} {item}{'' if count == 1 else 's'}, at least "
-                f"{least} are needed. The whole set has {len(dataset)}. Add {item}s, or give a split of your "
-                "own."
+                f"{least} are needed. The whole set has {whole}. Add {item}s, or give a split of your own."
             )
     if card.target_type == Unlabeled.kind:
         return
     for name in silent_parts(dataset):
         raise DataError(
             f"{dataset.name}: the {name} part has {len(dataset.indices_of(name))} images, and none has an "
-            "object "
-            "or a pixel with a class that counts. Annotate more images, or give a split of your own in which "
-            "that part has some."
+            "object or a pixel with a class that counts. Annotate more images, or give a split of your own "
+            "in which that part has some."
         )
 
 

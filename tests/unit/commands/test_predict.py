@@ -27,7 +27,7 @@ from tests.unit.data.films import HEIGHT, SIDE, WIDTH, cut, film, still
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Predicted]:
     """The verb, with a model that finds orange squares."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(promptable, "ModelPredictor", lambda path, device: predictor())
+    monkeypatch.setattr(promptable, "ModelPredictor", lambda path, device, views=1: predictor())
     return lambda *sources, **options: predict(Path("model"), list(sources), **options)
 
 
@@ -378,7 +378,7 @@ def test_a_model_without_boxes_refuses_what_is_for_boxes(
 ) -> None:
     label = predictor()
     label.task = SimpleNamespace(card=SimpleNamespace(prediction_type="label"))  # type: ignore[assignment]
-    monkeypatch.setattr(promptable, "ModelPredictor", lambda path, device: label)
+    monkeypatch.setattr(promptable, "ModelPredictor", lambda path, device, views=1: label)
     photos(tmp_path / "p", 5)
     for options in (
         {"out": Path("o.json")},
@@ -407,7 +407,7 @@ def test_twelve_bits_are_drawn_by_the_range_of_the_run_and_what_lies_beyond_it_i
     for name, values in {"a": ramp, "b": ramp * 2, "c": ramp * 3}.items():
         Image.fromarray(values.astype(np.uint16)).save(tmp_path / f"{name}.png")
     ranged = predictor(pixel_range=[0, 4095], says=[16.0, 24, 48, 40])
-    monkeypatch.setattr(promptable, "ModelPredictor", lambda path, device: ranged)
+    monkeypatch.setattr(promptable, "ModelPredictor", lambda path, device, views=1: ranged)
     predict(Path("model"), [str(tmp_path)], out=tmp_path / "drawn")
     drawn = np.asarray(Image.open(tmp_path / "drawn/a.png"))
     assert drawn[-20:].mean() > 150  # as the model sees it, and not black

@@ -28,7 +28,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Predic
     """The verb, with a model that finds orange squares, where the network may be used."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SIGHTLINE_OFFLINE")
-    monkeypatch.setattr(promptable, "ModelPredictor", lambda path, device: predictor())
+    monkeypatch.setattr(promptable, "ModelPredictor", lambda path, device, views=1: predictor())
     return lambda source, **options: predict(Path("model"), [source], **options)
 
 

@@ -42,7 +42,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Predic
     found = predictor()
     found.task.to_records = lambda prediction: records(prediction, NAMES)  # type: ignore[method-assign]
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(promptable, "ModelPredictor", lambda path, device: found)
+    monkeypatch.setattr(promptable, "ModelPredictor", lambda path, device, views=1: found)
     return lambda *source, **options: predict(Path("model"), list(source), track=True, **options)
 
 
@@ -182,6 +182,7 @@ def test_a_long_film_holds_no_more_frames_than_a_short_one(
     ({"track": True, "line": ["0,0,1"]}, "A line is x1,y1,x2,y2"),
     ({"track": True, "zone": ["a,b"]}, "--zone takes pixels such as .* Received 'a,b'"),
     ({"track": True, "tracker": "srot"}, "sort"),
+    ({"track": False, "camera_motion": True}, "--camera-motion needs the frames"),
 ])  # fmt: skip
 def test_wrong_options_are_refused(
     run: Callable[..., Any], tmp_path: Path, options: dict[str, Any], words: str
@@ -189,3 +190,22 @@ def test_wrong_options_are_refused(
     Image.fromarray(frame(0)).save(tmp_path / "a.png")
     with pytest.raises(UsageError, match=words):
         predict(Path("model"), ["a.png"], **options)
+
+
+def test_the_motion_of_the_camera_is_taken_out_of_a_film_that_shakes(
+    run: Callable[..., Any], tmp_path: Path
+) -> None:
+    """A square stands on a speckled ground, and the camera jumps by more than its side."""
+    rng = np.random.default_rng(0)
+    ground = np.asarray(Image.fromarray(rng.integers(20, 90, (60, 75), dtype=np.uint8)).resize((300, 240)))
+    (tmp_path / "frames").mkdir()
+    for t, (x, y) in enumerate(rng.integers(0, 60, (8, 2))):
+        image = np.repeat(ground[y : y + 160, x : x + 200, None], 3, 2)
+        image[100 - y : 120 - y, 120 - x : 140 - x] = (255, 140, 0)
+        Image.fromarray(image).save(tmp_path / f"frames/{t}.png")
+    found = {}
+    for moved in (False, True):
+        run("frames", out=Path("tracks.txt"), camera_motion=moved)
+        found[moved] = [row[1] for row in lines(Path("tracks.txt"))]
+    assert found[True] == [1] * 8
+    assert len(set(found[False])) > 1

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks.track_coverage import coverage, film
+from benchmarks.track_coverage import coverage, film, worse
 
 import sightline as sl
 from sightline.core.metric import Evaluation
@@ -74,17 +74,38 @@ def test_blocks_are_as_long_as_errors_depend_on_each_other() -> None:
     assert dependence(whole, whole) == 1
 
 
+def saved(tracks: Tracks, file: Path) -> Path:
+    corners = tracks.boxes.numpy()
+    sides = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], 1)
+    ends = np.tile([1.0, -1, -1, -1], (len(sides), 1))
+    np.savetxt(file, np.column_stack([tracks.frames, tracks.ids, sides, ends]), "%g", ",")
+    return file
+
+
 def test_evaluate_prints_the_blocks_and_a_short_film_says_why_it_has_none(tmp_path: Path) -> None:
     for frames, says in (
         (2000, "blocks of 133 frames of one film"),
         (300, "none: fewer than 10 blocks of"),
     ):
-        pair = film(frames, 30, 3, 40, seed=0)
-        for name, tracks in zip(("tracks.txt", "gt.txt"), pair, strict=True):
-            corners = tracks.boxes.numpy()
-            sides = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], 1)
-            ends = np.tile([1.0, -1, -1, -1], (len(sides), 1))
-            np.savetxt(tmp_path / name, np.column_stack([tracks.frames, tracks.ids, sides, ends]), "%g", ",")
-        results = sl.evaluate(tmp_path / "tracks.txt", str(tmp_path / "gt.txt"), task="track")
+        found, target = film(frames, 30, 3, 40, seed=0)
+        data = str(saved(target, tmp_path / "gt.txt"))
+        results = sl.evaluate(saved(found, tmp_path / "tracks.txt"), data, task="track")
         assert says in results.conclusions[0]
         assert says in results.scores["IDF1"].method
+
+
+def test_trackers_are_compared_over_the_same_blocks_of_one_film(tmp_path: Path) -> None:
+    """One that misses boxes in half of the film is worse, and a tracker is not better than itself."""
+    for frames, says in ((2000, "frames of one film"), (300, "none: fewer than 10 blocks of")):
+        found, target = film(frames, 30, 3, 40, seed=0)
+        data = str(saved(target, tmp_path / "gt.txt"))
+        good = saved(found, tmp_path / "good.txt")
+        bad = saved(worse(found, 0.5, 40, seed=1), tmp_path / "bad.txt")
+        same = saved(found, tmp_path / "same.txt")
+        pairs = [sl.compare(good, other, data=data, task="track").pairs[0] for other in (bad, same)]
+        different, equal = pairs
+        assert says in different.lines["HOTA"].test.method
+        assert different.lines["HOTA"].test.difference.value > 0.02
+        assert different.lines["HOTA"].better == ("first" if frames == 2000 else "")
+        assert equal.lines["HOTA"].better == ""
+        assert equal.lines["HOTA"].test.difference.value == 0

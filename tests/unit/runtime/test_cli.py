@@ -136,7 +136,7 @@ def opencv(count: int, message: int, opened: bool = True) -> types.ModuleType:
     result = types.ModuleType("cv2")
     result.VideoCapture = VideoCapture  # type: ignore[attr-defined]
     for name, value in {"CAP_PROP_FRAME_WIDTH": "w", "CAP_PROP_FRAME_HEIGHT": "h", "CAP_PROP_BUFFERSIZE": "b",
-                        "CAP_PROP_FRAME_COUNT": "count", "CAP_PROP_POS_MSEC": "msec",
+                        "CAP_PROP_FRAME_COUNT": "count", "CAP_PROP_POS_MSEC": "msec", "CAP_PROP_FPS": "fps",
                         "COLOR_BGR2RGB": 4}.items():  # fmt: skip
         setattr(result, name, value)
     result.cvtColor = lambda pixels, code: pixels[..., ::-1].copy()  # type: ignore[attr-defined]

@@ -6,7 +6,6 @@ Source: Leal-Taixe et al., MOTChallenge 2015, arXiv 1504.01942; Milan et al., MO
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +22,13 @@ from sightline.data.io.walk import files_in
 from sightline.data.parsing.class_folders import as_split
 from sightline.data.parsing.findings import listed
 from sightline.data.parsing.mot_classes import MOT_CLASSES, classes_of, roles_of, rules_of
-from sightline.data.parsing.mot_sequences import MotSequence, read_sequence, read_text, sequence_folders
+from sightline.data.parsing.mot_sequences import (
+    MotSequence,
+    read_sequence,
+    read_text,
+    sequence_folders,
+    series_of,
+)
 from sightline.data.parsing.mot_text import looks_like_mot
 from sightline.data.parsing.options import ReadOptions
 from sightline.data.parsing.splits import name_of
@@ -38,8 +43,6 @@ CARD = FormatCard(
     target_types=("tracks",),
     writes=True,
 )
-_COPY = re.compile(r"-(DPM|FRCNN|SDP|POI)$")
-"""Ending of a sequence that MOT17 has once for each detector."""
 
 
 def sniff(source: str, options: ReadOptions) -> float:
@@ -91,7 +94,7 @@ def _dataset(root: Path, parts: list[MotSequence], findings: list[Finding], laid
     targets = [_targets(part, classes, rule) for part, rule in zip(parts, rules, strict=True)]
     names = [_name(part, root, laid_out) for part in parts]
     splits = np.array([as_split(n.split("/")[0]) if "/" in n else "" for n in names], dtype=object)
-    series = [_COPY.sub("", name) for name in names]
+    series = [series_of(name) for name in names]
     groups = np.array(series, dtype=object) if len(set(series)) < len(names) else None
     pixels = Sequences([replace(part.item, name=name) for part, name in zip(parts, names, strict=True)])
     tracks = sum(len(set(t.ids.tolist())) for t in targets)

@@ -29,6 +29,7 @@ from sightline.errors import DataError, UnreadableImage
 
 _NUMBER = re.compile(r"(\d+)\D*$")
 _FLAGS = (-1.0, 0.0, 1.0)
+_COPY = re.compile(r"-(DPM|FRCNN|SDP|POI)$")
 _SHOWN = 3
 
 
@@ -120,6 +121,11 @@ def sequence_folders(root: Path) -> list[Path]:
     first = folders(root)
     direct = [place for place in first if is_sequence(place)]
     return direct or [place for outer in first for place in folders(outer) if is_sequence(place)]
+
+
+def series_of(name: str) -> str:
+    """Name of a sequence without the detector of its copy: MOT17 has each once for DPM, FRCNN and SDP."""
+    return _COPY.sub("", name)
 
 
 def given_sequences(path: Path) -> list[SequenceItem]:

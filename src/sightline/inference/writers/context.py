@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import ClassVar, Literal, TextIO
+from typing import Any, ClassVar, Literal, TextIO
 
 import numpy as np
 
@@ -25,8 +25,7 @@ class WriterContext:
     Attributes:
         out: File or folder.
         kind: How predictions are told.
-        names: Name of each class.
-        ids: Id of each class as annotated.
+        settings: Of the model; they hold the classes.
         sources: What is predicted.
         model: What predicts, in words.
         options: Options of tracking.
@@ -35,12 +34,23 @@ class WriterContext:
 
     out: Path
     kind: Kind
-    names: Sequence[str]
-    ids: Sequence[int]
+    settings: Mapping[str, Any]
     sources: Sources
     model: str
     options: TrackOptions = field(default_factory=TrackOptions)
     tracking: FilmTracking | None = None
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Name of each class."""
+        names: Sequence[str] = self.settings.get("classes", [])
+        return names
+
+    @property
+    def ids(self) -> Sequence[int]:
+        """Id of each class as annotated."""
+        ids: Sequence[int] = self.settings.get("class_ids") or range(len(self.names))
+        return ids
 
     @property
     def classes(self) -> Classes:

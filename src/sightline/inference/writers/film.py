@@ -6,8 +6,8 @@ from sightline.console import say
 from sightline.data.io.video_writer import VideoWriter
 from sightline.errors import UsageError
 from sightline.inference.sources import Answer
-from sightline.inference.tracking import RATE
 from sightline.inference.writers.context import Writer, WriterContext, drawn_on
+from sightline.runtime.track.base import RATE
 
 
 class FilmWriter(Writer):

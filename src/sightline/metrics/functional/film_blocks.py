@@ -25,7 +25,7 @@ _QUIET = 5
 
 
 def film_blocks(
-    name: str, evaluation: Evaluation, statistics: Callable[[Overlaps], Statistics]
+    name: str, evaluation: Evaluation, statistics: Callable[[Overlaps], Statistics], least: int = 0
 ) -> Blocks | None:
     """Statistics of the blocks of a single film; None for several films.
 
@@ -36,21 +36,23 @@ def film_blocks(
         name: Of the statistics.
         evaluation: Of whole films.
         statistics: From overlaps to the statistics of each of their parts.
+        least: Frames that a block has at least.
     """
     if len(evaluation.target) != 1:
         return None
     whole, frames = overlaps(evaluation), int(evaluation.target.lengths[0])
-    length = evaluation.once("block length", lambda: _length(whole, frames))
+    length = max(least, evaluation.once("block length", lambda: _length(whole, frames)))
     count = frames // length
     if count < LEAST:
-        return Blocks(f"fewer than {LEAST} blocks of {length:,} frames in one film of {frames:,}", None)
+        words = f"fewer than {LEAST} blocks of {length:,} frames in one film of {frames:,}"
+        return Blocks(words, None, length)
 
     def cut(side: Boxes) -> Boxes:
         return replace(side, part=((side.moment - 1) * count // frames).clip(0, count - 1))
 
     parts = replace(whole, parts=count, target=cut(whole.target), prediction=cut(whole.prediction))
     words = f"{count:,} blocks of {frames // count:,} frames of one film"
-    return Blocks(words, evaluation.once(f"{name} of blocks", lambda: statistics(parts)))
+    return Blocks(words, evaluation.once(f"{name} of {count} blocks", lambda: statistics(parts)), length)
 
 
 def _length(o: Overlaps, frames: int) -> int:

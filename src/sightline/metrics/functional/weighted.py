@@ -20,10 +20,12 @@ class Blocks:
     Attributes:
         words: Their number and length, or the reason why there are none.
         stats: Statistics of each, which add up to those of the item; None where there are too few.
+        length: What a block is at least, in parts of the item (frames of a film).
     """
 
     words: str
     stats: Statistics | None
+    length: int
 
 
 class Weighted(Metric):
@@ -62,9 +64,14 @@ class Weighted(Metric):
         with np.errstate(divide="ignore", invalid="ignore"):
             return float(self.values(stats, w)[0])
 
-    def blocks(self, evaluation: Evaluation) -> Blocks | None:
-        """Blocks of a single item; None for several items, and where a metric has no blocks."""
-        del evaluation
+    def blocks(self, evaluation: Evaluation, length: int = 0) -> Blocks | None:
+        """Blocks of a single item; None for several items, and where a metric has no blocks.
+
+        Args:
+            evaluation: Of the item.
+            length: Least length of a block, where the item itself asks for a shorter one.
+        """
+        del evaluation, length
         return None
 
     def interval(self, stats: Statistics, units: Array, level: float) -> tuple[float, float] | None:

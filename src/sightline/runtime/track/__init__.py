@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from .base import Tracker
 
 TRACKERS = Folder(
-    __name__, "tracker", exclude=("association", "base", "kalman", "mosse", "scores", "sequence")
+    __name__, "tracker", exclude=("association", "base", "camera", "kalman", "mosse", "scores", "sequence")
 )
 
 

@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
+ALIKE, NEAR = 0.75, 0.5
+"""Cosine of the features of two boxes, and their overlap, from which on looks count, as in BoT-SORT."""
+
 
 def iou(first: Floats, second: Floats) -> Floats:
     """(N, M) intersection over union of boxes (N, 4) and (M, 4), in [0, 1]; 0 where both are empty."""
@@ -32,6 +35,23 @@ def height_ratio(first: Floats, second: Floats) -> Floats:
     first_heights, heights = (np.maximum(b[:, 3] - b[:, 1], 1e-9) for b in (first, second))
     ratio: Floats = np.minimum(first_heights[:, None], heights) / np.maximum(first_heights[:, None], heights)
     return ratio
+
+
+def or_alike(overlap: Floats, allowed: NDArray[np.bool_], first: Floats, second: Floats) -> Floats:
+    """(N, M) what pairs are worth: their overlap, or how alike they look, where they are near.
+
+    Args:
+        overlap: (N, M) in [0, 1].
+        allowed: (N, M) which pairs may be.
+        first: (N, D) features of length 1; zeros where nothing is known.
+        second: (M, D) likewise.
+
+    Source: Aharon et al., BoT-SORT, arXiv 2206.14651, 2022, section 3.3 (least of the gated distances).
+    """
+    cosine = first @ second.T
+    counts = allowed & (cosine >= ALIKE) & (overlap >= NEAR)
+    alike: Floats = np.where(counts, np.maximum(overlap, (1 + cosine) / 2), overlap)
+    return alike
 
 
 def _areas(boxes: Floats) -> Floats:

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .association import or_alike
 from .kalman import BoxFilter, Floats
+from .scores import calibrated
 
 Ids = NDArray[np.int64]
+Looks = Callable[[NDArray[np.int64]], Floats]
+"""From the indices (K,) of boxes of a frame to their features (K, D), of length 1."""
 
 NONE = -1
 """Identity of a box that is part of no track."""
+RATE = 25.0
+"""Frames a second where nothing says it."""
+MEMORY = 0.9
+"""Weight of the past in the features of a track, as in BoT-SORT."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +68,12 @@ class Tracker(ABC):
         unseen: (T,) frames since each was seen.
         hits: (T,) boxes of each so far.
         votes: (T, K) sum of the scores by which each track was said to be of each class.
+        looks: (T, D) features of each track, of length 1, or zeros; D is 0 where appearance does not count.
     """
 
     defaults: ClassVar[TrackSettings] = TrackSettings()
 
-    def __init__(self, settings: TrackSettings | None = None, rate: float = 25.0) -> None:
+    def __init__(self, settings: TrackSettings | None = None, rate: float = RATE) -> None:
         self.settings = settings or self.defaults
         self.rate = rate
         self.reset()
@@ -75,6 +85,8 @@ class Tracker(ABC):
         self.unseen: Floats = np.zeros(0)
         self.hits: Ids = np.zeros(0, dtype=np.int64)
         self.votes: Floats = np.zeros((0, 1))
+        self.looks: Floats = np.zeros((0, 0))
+        self._looks: Floats = np.zeros((0, 0))
         self.count = 0
         self._time: float | None = None
 
@@ -82,12 +94,22 @@ class Tracker(ABC):
     def associate(self, boxes: Floats, scores: Floats) -> Ids:
         """(M,) the track of each box, `NONE` for none; the filters are at the time of the boxes."""
 
+    def move(self, motion: Floats) -> None:
+        """Move what is expected with the image, before the boxes of a frame are taken in.
+
+        Args:
+            motion: (2, 3) similarity from places x, y in the last frame to those in this one; see
+                `runtime.track.camera`.
+        """
+        self.filter.warp(motion)
+
     def update(
         self,
         boxes: ArrayLike,
         scores: ArrayLike | None = None,
         labels: ArrayLike | None = None,
         seconds: float | None = None,
+        looks: Looks | None = None,
     ) -> Ids:
         """Take in the boxes of the next frame; a frame without boxes must be given too.
 
@@ -96,6 +118,8 @@ class Tracker(ABC):
             scores: (M,) in [0, 1]; by default all are 1.
             labels: (M,) class of each.
             seconds: Time of the frame; by default each frame is 1 / `rate` after the last.
+            looks: What boxes look like; asked for those that are associated first. By default that does not
+                count.
 
         Returns:
             (M,) identity of each box, from 1; `NONE` for a box of no track.
@@ -111,6 +135,7 @@ class Tracker(ABC):
         result = np.full(len(places), NONE)
         used = np.flatnonzero(sure >= self.settings.least_score)
         places, sure, classes = places[used], sure[used], classes[used]
+        self._look(looks, used, sure)
         step = self._step(seconds)
         self.filter.predict(step)
         self.unseen += step
@@ -123,10 +148,52 @@ class Tracker(ABC):
         self._end()
         return result
 
+    def follow(
+        self,
+        boxes: ArrayLike,
+        scores: ArrayLike,
+        labels: NDArray[np.int64],
+        thresholds: ArrayLike,
+        seconds: float | None = None,
+        looks: Looks | None = None,
+    ) -> Ids:
+        """As `update`, of objects that a model finds.
+
+        Scores are stretched so that the threshold of a class, chosen on the validation images, is the score
+        that may begin a track; weaker objects only continue one.
+
+        Args:
+            boxes: (M, 4) x1, y1, x2, y2 in pixels.
+            scores: (M,) in [0, 1].
+            labels: (M,) class of each.
+            thresholds: Score threshold, for each class or all.
+            seconds: Time of the frame; by default each frame is 1 / `rate` after the last.
+            looks: What boxes look like; by default that does not count.
+        """
+        cut = np.asarray(thresholds, dtype=np.float64)
+        sure = calibrated(scores, cut[labels] if cut.ndim else cut, self.settings.start_score)
+        return self.update(boxes, sure, labels, seconds, looks)
+
     def classes(self, ids: ArrayLike) -> Ids:
         """(M,) class of identities that tracks have now, by the vote of their boxes."""
         rows = {int(k): i for i, k in enumerate(self.ids)}
         return np.array([self.votes[rows[int(k)]].argmax() for k in np.asarray(ids)], dtype=np.int64)
+
+    def worth(self, overlap: Floats, allowed: NDArray[np.bool_]) -> Floats:
+        """(T, M) what pairs of tracks and boxes are worth: overlap or, where it says more, appearance."""
+        return or_alike(overlap, allowed, self.looks, self._looks) if self.looks.shape[1] else overlap
+
+    def _look(self, looks: Looks | None, used: Ids, scores: Floats) -> None:
+        """Look at the boxes of a frame that are sure enough; the others have zeros."""
+        rows = np.flatnonzero(scores >= self.settings.first_score)
+        if looks is None or not len(rows):
+            self._looks = np.zeros((len(used), self.looks.shape[1]))
+            return
+        features = np.asarray(looks(used[rows]), dtype=np.float64)
+        if self.looks.shape[1] != features.shape[1]:
+            self.looks = np.zeros((len(self.ids), features.shape[1]))
+        self._looks = np.zeros((len(used), features.shape[1]))
+        self._looks[rows] = features
 
     def _step(self, seconds: float | None) -> float:
         """Frames since the last one."""
@@ -144,12 +211,17 @@ class Tracker(ABC):
         self.filter.update(rows, boxes[owned])
         self.unseen[rows] = 0
         self.hits[rows] += 1
+        looked = self._looks[owned].any(1)
+        known, now = self.looks[rows[looked]], self._looks[owned][looked]
+        mixed = np.where(known.any(1, keepdims=True), MEMORY * known + (1 - MEMORY) * now, now)
+        self.looks[rows[looked]] = mixed / np.linalg.norm(mixed, axis=1, keepdims=True).clip(min=1e-12)
 
     def _begin(self, owner: Ids, boxes: Floats, scores: Floats) -> None:
         """Begin tracks at the boxes that have none and are sure enough; `owner` gets them."""
         new = np.flatnonzero((owner < 0) & (scores >= self.settings.start_score))
         owner[new] = len(self.ids) + np.arange(len(new))
         self.filter.add(boxes[new])
+        self.looks = np.concatenate([self.looks, self._looks[new]])
         self.ids = np.concatenate([self.ids, np.full(len(new), NONE)])
         self.unseen = np.concatenate([self.unseen, np.zeros(len(new))])
         self.hits = np.concatenate([self.hits, np.ones(len(new), dtype=np.int64)])
@@ -177,4 +249,4 @@ class Tracker(ABC):
         """Keep the tracks of a (T,) mask."""
         self.filter.keep(rows)
         self.ids, self.unseen, self.hits = self.ids[rows], self.unseen[rows], self.hits[rows]
-        self.votes = self.votes[rows]
+        self.votes, self.looks = self.votes[rows], self.looks[rows]

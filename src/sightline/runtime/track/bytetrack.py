@@ -31,7 +31,8 @@ class ByteTrack(Tracker):
         overlap = iou(grown(expected, margin), grown(boxes, MARGIN)) * height_ratio(expected, boxes)
         allowed = overlap >= self.settings.min_iou
         sure = scores >= self.settings.first_score
-        rows, columns = pairs(overlap, allowed & sure)
+        first = allowed & sure
+        rows, columns = pairs(self.worth(overlap, first), first)
         owner[columns] = rows
         allowed[rows] = False
         rows, columns = pairs(overlap, allowed & ~sure)

@@ -84,6 +84,24 @@ class BoxFilter:
             value + gain * miss, speed + gain_speed * miss, rest * a, rest * b, c - gain_speed * b
         ]  # fmt: skip
 
+    def warp(self, motion: Floats) -> None:
+        """Move boxes, their speeds and covariances with the image: the camera has moved.
+
+        The filters of x and y stay apart, as if a rotation did not mix their errors; boxes stay upright.
+
+        Args:
+            motion: (2, 3) similarity from old to new places x, y.
+
+        Source: Aharon et al., BoT-SORT, arXiv 2206.14651, 2022, section 3.2.
+        """
+        turn = motion[:, :2]
+        scale = float(np.sqrt(abs(np.linalg.det(turn))))
+        self.state[:2, :, :2] = self.state[:2, :, :2] @ turn.T
+        self.state[0, :, :2] += motion[:, 2]
+        self.state[2:, :, :2] = self.state[2:, :, :2] @ (turn**2).T
+        self.state[:2, :, 2:] *= scale
+        self.state[2:, :, 2:] *= scale**2
+
     def add(self, boxes: Floats) -> None:
         """Begin filters at (M, 4) boxes; their speed is unknown."""
         value = to_centers(boxes)

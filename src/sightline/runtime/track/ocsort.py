@@ -35,6 +35,18 @@ class OcSort(Tracker):
         self.past: Floats = np.zeros((SPAN + 1, 0, 4))
         self.frozen: Floats = np.zeros((5, 0, 4))
 
+    def move(self, motion: Floats) -> None:
+        """Move what is expected and what was observed with the image."""
+        super().move(motion)
+        for boxes in self.past:
+            observed = BoxFilter()
+            observed.add(boxes)
+            observed.warp(motion)
+            boxes[:] = observed.boxes
+        frozen = BoxFilter()
+        frozen.state = self.frozen
+        frozen.warp(motion)
+
     def associate(self, boxes: Floats, scores: Floats) -> Ids:
         """(M,) the track of each box, `NONE` for none."""
         owner = np.full(len(boxes), NONE)
@@ -43,7 +55,8 @@ class OcSort(Tracker):
         allowed = (overlap >= self.settings.min_iou) & sure
         i, j = np.nonzero(allowed)
         worth = np.zeros_like(overlap)
-        worth[i, j] = np.maximum(overlap[i, j] + INERTIA * scores[j] * self._alignment(i, boxes[j]), 1e-6)
+        near = self.worth(overlap, allowed)[i, j]
+        worth[i, j] = np.maximum(near + INERTIA * scores[j] * self._alignment(i, boxes[j]), 1e-6)
         rows, columns = pairs(worth, allowed)
         owner[columns] = rows
         rest = iou(self.past[-1], boxes)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .base import TrackSettings
+from .base import RATE, TrackSettings
 from .kalman import Floats
 from .scores import in_unit, ranks
 
@@ -39,7 +39,7 @@ def track(kind: type[Any], wishes: Wishes, detections: Floats, length: int, rate
     """
     by_rank = not in_unit(detections[:, 5])
     scores = ranks(detections[:, 5]) if by_rank else detections[:, 5]
-    tracker = kind(wished(kind.defaults, wishes, by_rank), rate if rate > 0 else 25.0)
+    tracker = kind(wished(kind.defaults, wishes, by_rank), rate if rate > 0 else RATE)
     numbers = np.arange(1, length + 2)
     starts = np.searchsorted(detections[:, 0], numbers)
     rows = []

@@ -22,7 +22,7 @@ class Sort(Tracker):
         owner = np.full(len(boxes), NONE)
         overlap = iou(self.filter.boxes, boxes)
         allowed = (overlap >= self.settings.min_iou) & (scores >= self.settings.first_score)
-        rows, columns = pairs(overlap, allowed)
+        rows, columns = pairs(self.worth(overlap, allowed), allowed)
         owner[columns] = rows
         return owner
 
