@@ -211,10 +211,10 @@ class Tracker(ABC):
         self.filter.update(rows, boxes[owned])
         self.unseen[rows] = 0
         self.hits[rows] += 1
-        looked = self._looks[owned].any(1)
-        known, now = self.looks[rows[looked]], self._looks[owned][looked]
-        mixed = np.where(known.any(1, keepdims=True), MEMORY * known + (1 - MEMORY) * now, now)
-        self.looks[rows[looked]] = mixed / np.linalg.norm(mixed, axis=1, keepdims=True).clip(min=1e-12)
+        visible = self._looks[owned].any(1)
+        past, now = self.looks[rows[visible]], self._looks[owned][visible]
+        mixed = np.where(past.any(1, keepdims=True), MEMORY * past + (1 - MEMORY) * now, now)
+        self.looks[rows[visible]] = mixed / np.linalg.norm(mixed, axis=1, keepdims=True).clip(min=1e-12)
 
     def _begin(self, owner: Ids, boxes: Floats, scores: Floats) -> None:
         """Begin tracks at the boxes that have none and are sure enough; `owner` gets them."""
