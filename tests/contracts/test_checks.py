@@ -85,6 +85,7 @@ def test_findings_are_those_of_the_card_and_whole(name: str, kind: str) -> None:
 
 ELSEWHERE = {
     "boxes",
+    "captions",
     "clips",
     "keypoints",
     "unreadable-files",
