@@ -178,7 +178,7 @@ class TrackOptions:
     fill: int = 0
     camera_motion: bool = False
     appearance: Path | None = None
-    device: str = "auto"
+    device: str = "cpu"
 
     @property
     def asked(self) -> bool:
