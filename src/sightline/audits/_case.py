@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sightline.core.dataset import Dataset
 from sightline.core.inputs import InputSpec, batch_settings
@@ -129,6 +129,8 @@ class Case:
     def features(self) -> Callable[[Tensor], Tensor] | None:
         """From normalized images to (B, D) features before the head; None for a model without such."""
         backbone = None if self.model is None else self.model.backbone()
+        if isinstance(getattr(backbone, "body", None), nn.ModuleList):  # stages with connections around them
+            return None
         return getattr(backbone, "features", None)
 
     def statistics(self, part: Part, prediction: Targets | None = None) -> Statistics:

@@ -52,6 +52,9 @@ def run(case: Case, budget: Budget) -> Verdict:
     if case.metric.card.unit != "image":
         return skip(CARD, f"{case.metric.card.name} is not of single images.", of=len(case.part))
     part, metric = case.part.sample(budget.n, case.seed), case.metric
+    if case.part.target.exclusive and (score := case.score(part)).low <= 1 / max(1, len(case.classes)):
+        reason = f"the model is hardly better than chance, and has nothing to lose ({score.text()})."
+        return skip(CARD, reason, of=len(case.part))
     loader, clean_stats = case.loader(part.dataset), case.statistics(part)
     before = metric.compute_from(clean_stats)
     if metric.card.higher_is_better and not before > 0:

@@ -276,3 +276,9 @@ def test_more_data_is_told_with_a_band_that_holds_what_comes() -> None:
     assert verdict.settings["how"].startswith("frozen features")
     case.train = case.train.sample(100, 0)
     assert "it needs 160 training images" in data.run(case, Budget(100)).reason
+
+
+def test_a_model_at_chance_has_nothing_to_lose() -> None:
+    case = corruptions.clean(0)
+    case.part.target.value[:] = torch.randint(0, 3, (100,), generator=torch.Generator().manual_seed(0))
+    assert "hardly better than chance" in corruptions.run(case, Budget(100)).reason
