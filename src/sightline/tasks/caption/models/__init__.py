@@ -1,0 +1,1 @@
+"""Ways to write captions: one file each."""
