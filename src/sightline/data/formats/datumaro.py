@@ -32,6 +32,8 @@ CARD = FormatCard(
     target_types=("instances", "outlines", "label"),
 )
 _BOXES, _OUTLINES = ("bbox",), ("polygon", "mask")
+_TEXTS = {"caption"}
+"""Annotations that are sentences."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,7 @@ def _item(entry: dict[str, Any], base: Path, subset: str, split: str, names: lis
         kind = thing.get("type") if isinstance(thing, dict) else None
         if kind == "label":
             item.labels.extend(n for n in [_name(thing, names)] if n is not None)
-        elif kind != "caption":
+        elif kind not in _TEXTS:
             item.shapes.append(thing if isinstance(thing, dict) else {})
     return item
 

@@ -40,7 +40,7 @@ def baselines() -> list[Baseline]:
         ),
         Baseline(
             "consensus",
-            f"of the captions of the {NEIGHBORS} nearest training images, by the frozen network, the one that "
+            f"of the captions of the {NEIGHBORS} nearest training images, by the frozen network, that which "
             "is most like the others (Devlin et al., 2015)",
             lambda features, target: _nearest(features, target, _unit, NEIGHBORS),
             frozen=True,

@@ -11,12 +11,12 @@ from sightline.core.word_pieces import END, START, UNKNOWN
 
 LENGTH_POWER = 0.7
 """A caption is ranked by its log probability over its length to this power (Wu et al., 2016, section 7)."""
-NEVER = -1e9
+NEVER = -1e4
 State = tuple[Tensor, ...]
 Step = Callable[[Tensor, State], tuple[Tensor, State]]
 
 
-def search(step: Step, state: State, beam: int, length: int, no_repeat: int) -> dict[str, Tensor]:
+def search(step: Step, state: State, beam: int, length: int, block_repeats: int) -> dict[str, Tensor]:
     """The best caption of each image.
 
     Args:
@@ -25,7 +25,7 @@ def search(step: Step, state: State, beam: int, length: int, no_repeat: int) -> 
         state: Of B * K rows, the K of an image one after the other.
         beam: K, captions that are kept at a time.
         length: Pieces L at most.
-        no_repeat: Runs of so many pieces come once in a caption; nor does a piece follow itself. 0: no rule.
+        block_repeats: Runs of so many pieces come once in a caption; nor does a piece follow itself. 0: no rule.
 
     Returns:
         {"tokens": (B, L) int64, ENDs after the end, "score": (B,) mean probability of a piece (geometric)}.
@@ -37,7 +37,7 @@ def search(step: Step, state: State, beam: int, length: int, no_repeat: int) -> 
     ended = torch.zeros_like(scores, dtype=torch.bool)
     for _ in range(length):
         logits, state = step(tokens, state)
-        chances = _allowed(logits.float(), tokens, no_repeat).log_softmax(1)
+        chances = _allowed(logits.float(), tokens, block_repeats).log_softmax(1)
         vocabulary = chances.shape[1]
         stay = torch.full((vocabulary,), NEVER, device=chances.device)
         stay[END] = 0
@@ -54,7 +54,7 @@ def search(step: Step, state: State, beam: int, length: int, no_repeat: int) -> 
 
 def _best(tokens: Tensor, scores: Tensor, length: int) -> dict[str, Tensor]:
     """The best of K captions (B, K, t) with log probabilities (B, K), filled up to L pieces."""
-    pieces = ((tokens != END).sum(2) + 1).clamp(max=length).float()
+    pieces = ((tokens != END).float().sum(2) + 1).clamp(1, length)
     winner = (scores / pieces**LENGTH_POWER).argmax(1, keepdim=True)
     caption = tokens.gather(1, winner[:, :, None].expand(-1, -1, tokens.shape[2]))[:, 0]
     score = (scores / pieces).gather(1, winner)[:, 0].exp()
@@ -73,19 +73,19 @@ def _chosen(rows: Tensor, parent: Tensor) -> Tensor:
     return flat.gather(1, parent[:, :, None].expand(-1, -1, flat.shape[2])).view(rows.shape)
 
 
-def _allowed(logits: Tensor, tokens: Tensor, no_repeat: int) -> Tensor:
+def _allowed(logits: Tensor, tokens: Tensor, block_repeats: int) -> Tensor:
     """Logits (R, V) without what no caption holds, and what would repeat a run of (R, t) pieces."""
     special = torch.zeros(logits.shape[1], device=logits.device)
     special[[UNKNOWN, START]] = NEVER
     logits = logits + special
-    if not no_repeat:
+    if not block_repeats:
         return logits
     repeated = torch.zeros_like(logits).scatter(1, tokens[:, -1:], 1.0)
-    windows = tokens.shape[1] - no_repeat + 1
+    windows = tokens.shape[1] - block_repeats + 1
     if windows > 0:
         last = tokens[:, windows:]
-        same = torch.stack([tokens[:, i : i + windows] == last[:, i : i + 1] for i in range(no_repeat - 1)])
-        hits = same.all(0) if no_repeat > 1 else torch.ones_like(tokens[:, :windows], dtype=torch.bool)
-        repeated = repeated.scatter_add(1, tokens[:, no_repeat - 1 :], hits.float())
+        same = torch.stack([tokens[:, i : i + windows] == last[:, i : i + 1] for i in range(block_repeats - 1)])
+        hits = same.all(0) if block_repeats > 1 else torch.ones_like(tokens[:, :windows], dtype=torch.bool)
+        repeated = repeated.scatter_add(1, tokens[:, block_repeats - 1 :], hits.float())
     repeated = repeated * (torch.arange(logits.shape[1], device=logits.device) != END)
     return logits + repeated.clamp(max=1) * NEVER

@@ -104,7 +104,7 @@ class CaptionModel(Model):
             "pieces": list(vocabulary.pieces),
             "max_length": options.max_length or usual,
             "beam": options.beam,
-            "no_repeat": options.no_repeat,
+            "block_repeats": options.block_repeats,
         }
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
@@ -122,8 +122,8 @@ class CaptionModel(Model):
         """The best caption for (B, P, D) features; see `search`."""
         beam = self.settings["beam"]
         rows = features[:, None].expand(-1, beam, -1, -1).flatten(0, 1)
-        length, no_repeat = self.settings["max_length"], self.settings["no_repeat"]
-        return search(self.step, self.begin(rows), beam, length, no_repeat)
+        length, block_repeats = self.settings["max_length"], self.settings["block_repeats"]
+        return search(self.step, self.begin(rows), beam, length, block_repeats)
 
     @classmethod
     def postprocess(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> dict[str, Tensor]:

@@ -42,7 +42,7 @@ class Attention(nn.Module):
         scores = query @ keys.transpose(2, 3) / (WIDTH / HEADS) ** 0.5
         if causal:
             later = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool, device=x.device).triu(1)
-            scores = scores.masked_fill(later, -1e9)
+            scores = scores.masked_fill(later, -1e4)
         attended: Tensor = self.out((scores.softmax(3) @ values).transpose(1, 2).flatten(2))
         return attended
 
