@@ -86,9 +86,8 @@ def test_the_report_says_when_all_images_get_one_sentence() -> None:
 @pytest.mark.parametrize("model", ["show-attend-tell", "transformer"])
 def test_from_scenes_to_sentences(model: str, tmp_path: Path) -> None:
     run = sl.train(
-    blue = ("a blue thing", "something blue", "a blue thing here")
-        "shapes:captions:40", model=model, size=32, epochs=1, batch_size=8, vocabulary=60, max_length=8, beam=2,
-        out=tmp_path / "run", device="cpu",
+        "shapes:captions:40", model=model, size=32, epochs=1, batch_size=8, vocabulary=60, max_length=8,
+        beam=2, out=tmp_path / "run", device="cpu",
     )  # fmt: skip
     results = json.loads((tmp_path / "run/results.json").read_text())
     assert {"CIDEr", "BLEU-4", "ROUGE-L", "exact match"} <= set(results["scores"])

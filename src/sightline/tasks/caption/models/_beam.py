@@ -25,7 +25,7 @@ def search(step: Step, state: State, beam: int, length: int, block_repeats: int)
         state: Of B * K rows, the K of an image one after the other.
         beam: K, captions that are kept at a time.
         length: Pieces L at most.
-        block_repeats: Runs of so many pieces come once in a caption; nor does a piece follow itself. 0: no rule.
+        block_repeats: Runs of so many pieces come once; nor does a piece follow itself. 0: no rule.
 
     Returns:
         {"tokens": (B, L) int64, ENDs after the end, "score": (B,) mean probability of a piece (geometric)}.
@@ -84,7 +84,9 @@ def _allowed(logits: Tensor, tokens: Tensor, block_repeats: int) -> Tensor:
     windows = tokens.shape[1] - block_repeats + 1
     if windows > 0:
         last = tokens[:, windows:]
-        same = torch.stack([tokens[:, i : i + windows] == last[:, i : i + 1] for i in range(block_repeats - 1)])
+        same = torch.stack(
+            [tokens[:, i : i + windows] == last[:, i : i + 1] for i in range(block_repeats - 1)]
+        )
         hits = same.all(0) if block_repeats > 1 else torch.ones_like(tokens[:, :windows], dtype=torch.bool)
         repeated = repeated.scatter_add(1, tokens[:, block_repeats - 1 :], hits.float())
     repeated = repeated * (torch.arange(logits.shape[1], device=logits.device) != END)
