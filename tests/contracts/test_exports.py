@@ -32,6 +32,7 @@ TASKS: dict[str, tuple[str, dict[str, Any]]] = {
     "instance": ("shapes:outlines:40", {"model": "yolo-n", "size": 64}),
     "keypoints": ("shapes:keypoints:40", {"size": 64}),
     "caption": ("shapes:captions:40", {"size": 32, "max_length": 6, "beam": 2, "vocabulary": 60}),
+    "embed": ("digits", {"size": 16}),
 }
 
 

@@ -209,6 +209,8 @@ def test_data_without_open_identities_are_refused(tmp_path: Path) -> None:
     for file in (tmp_path / "alone").rglob("[1-9].png"):
         file.unlink()
     refused("alone", "identities-without-pairs")
+    write_people(tmp_path / "five", 5)
+    refused("five", "the val part has 1 of 5 identities")
     write_people(tmp_path / "split/train", 6)
     shutil.copytree(tmp_path / "split/train", tmp_path / "split/test")
     for part, images in (("train", "[3-5].png"), ("test", "[0-2].png")):

@@ -51,7 +51,7 @@ from sightline.training.initial_weights import (
 from sightline.training.optimizers import check_name
 from sightline.training.prepare_data import PreparedData, look_at
 from sightline.training.recipe import DEFAULTS, Recipe, seconds, size_in_bytes
-from sightline.training.splits import divide
+from sightline.training.splits import divide, require_pairs
 from sightline.training.trainer import TrainerCard
 from sightline.training.trainers import TRAINERS
 
@@ -287,6 +287,8 @@ def _enough(dataset: Dataset, card: TaskCard) -> None:
             )
     if card.target_type == Unlabeled.kind:
         return
+    if card.open_set:
+        require_pairs(dataset)
     for name in silent_parts(dataset):
         raise DataError(
             f"{dataset.name}: the {name} part has {len(dataset.indices_of(name))} images, and none has an "

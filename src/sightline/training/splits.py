@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sightline.core.dataset import Dataset
 from sightline.data.checks.duplicates import group_duplicates
 from sightline.data.split import SPLITS_FILE, grown, read_splits, split
 from sightline.errors import DataError
@@ -36,3 +37,22 @@ def divide(prepared: PreparedData, splits: Path | None, seed: int) -> tuple[np.n
         raise DataError(f"--splits {error}") from error
     assignment = grown(dataset, stored, together=alike)
     return assignment.assignment, [f"Split replayed from {file}.", *assignment.messages]
+
+
+def require_pairs(dataset: Dataset) -> None:
+    """Refuse parts in which vectors of identities cannot be compared.
+
+    Raises:
+        DataError: If a part has fewer than two identities, or no two images of one.
+    """
+    labels = dataset.targets.stratify_labels()
+    if labels is None:
+        return
+    for name in ("train", "val", "test"):
+        counts = np.unique_counts(labels[dataset.indices_of(name)]).counts
+        if len(counts) < 2 or counts.max() < 2:
+            raise DataError(
+                f"{dataset.name}: the {name} part has {len(counts)} of {len(np.unique(labels))} identities, "
+                f"with {counts.max(initial=0)} images at most. Each part needs two, and two images of one of "
+                "them, so that there are pairs. Add identities, or give a split of your own."
+            )
