@@ -129,6 +129,8 @@ def make_plan(
     shares = [f"{len(dataset.indices_of(s))} {s}" for s in ("train", "val", "test")]
     why["split"] = f"{', '.join(shares)} (seed {arguments.seed})"
     _enough(dataset, card)
+    if card.open_set and splits is None:
+        require_pairs(dataset)
     choice = _choose(arguments, card, dataset, scan, why)
     method, recipe, start = choice.method, choice.recipe, choice.start
     dataset, scan, range_notes = with_range(dataset, scan)
@@ -287,8 +289,6 @@ def _enough(dataset: Dataset, card: TaskCard) -> None:
             )
     if card.target_type == Unlabeled.kind:
         return
-    if card.open_set:
-        require_pairs(dataset)
     for name in silent_parts(dataset):
         raise DataError(
             f"{dataset.name}: the {name} part has {len(dataset.indices_of(name))} images, and none has an "
