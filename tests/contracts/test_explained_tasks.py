@@ -31,6 +31,8 @@ def test_a_task_is_explained(task: str) -> None:
     source = Source(toy.arguments.data, model.settings, model)  # type: ignore[arg-type]
     with source.subject() as subject:
         assert isinstance(subject, Subject)
+        if toy.task.card.prediction_type != toy.task.card.target_type:
+            target = subject.predict(images)
         (question, *_) = questions(target, None, names, "predicted")
         assert question.words
         assert float(question.about.likeness(target)[0]) == pytest.approx(1, abs=1e-5)
