@@ -71,8 +71,9 @@ def test_objects_are_boxes_of_x_y_width_and_height(tmp_path: Path) -> None:
 
 def test_captions_are_no_classes_and_lost_images_are_named(tmp_path: Path) -> None:
     jsonl(tmp_path, a={"text": "a cat on a chair"}, b={"text": "the sea"})
+    assert open_data(tmp_path).target_type == "text"
     with pytest.raises(DataError, match="captions"):
-        open_data(tmp_path)
+        open_data(tmp_path, format="imagefolder")
     jsonl(tmp_path, a={"label": "sea"}, b={"label": "wood"}, c={"label": "wood"})
     (tmp_path / "c.png").unlink()
     assert problems(open_data(tmp_path))["files-missing"].items == ("c.png",)
