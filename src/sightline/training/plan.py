@@ -16,13 +16,11 @@ from sightline.core.dataset import Dataset
 from sightline.core.inputs import InputSpec
 from sightline.core.report import Finding
 from sightline.core.targets.base import Targets
-from sightline.core.targets.none import Unlabeled
 from sightline.core.task import Baseline, DataInfo, Task
-from sightline.data.checks._report import silent_parts
 from sightline.data.inputs import input_kind
 from sightline.data.io.levels import Span
 from sightline.data.scan import Scan
-from sightline.errors import DataError, UnknownName, UsageError
+from sightline.errors import UnknownName, UsageError
 from sightline.models import registry
 from sightline.tasks import TASKS, task_type
 from sightline.training.arguments import TrainArguments
@@ -51,7 +49,7 @@ from sightline.training.initial_weights import (
 from sightline.training.optimizers import check_name
 from sightline.training.prepare_data import PreparedData, look_at
 from sightline.training.recipe import DEFAULTS, Recipe, seconds, size_in_bytes
-from sightline.training.splits import divide, require_pairs
+from sightline.training.splits import divide, require_enough, require_pairs
 from sightline.training.trainer import TrainerCard
 from sightline.training.trainers import TRAINERS
 
@@ -128,7 +126,7 @@ def make_plan(
     dataset, given, split_notes = _divided(arguments, prepared, splits)
     shares = [f"{len(dataset.indices_of(s))} {s}" for s in ("train", "val", "test")]
     why["split"] = f"{', '.join(shares)} (seed {arguments.seed})"
-    _enough(dataset, card)
+    require_enough(dataset, card)
     if card.open_set and splits is None:
         require_pairs(dataset)
     choice = _choose(arguments, card, dataset, scan, why)
@@ -271,30 +269,6 @@ def trainer_of(method: ModuleType) -> TrainerCard:
     """Card of the trainer that a model's card names."""
     card: TrainerCard = TRAINERS.load(method.CARD.trainer).CARD
     return card
-
-
-def _enough(dataset: Dataset, card: TaskCard) -> None:
-    """Refuse parts with too few images, or, where the task needs annotations, without anything to score.
-
-    Raises:
-        DataError: If a part is so.
-    """
-    item, groups = input_kind(dataset.input).item, dataset.groups
-    whole = f"{len(dataset)}" if groups is None else f"{len(dataset)}, in {len(set(groups))} groups"
-    for name, least in (("train", 2), ("val", 1), ("test", 1)):
-        if (count := len(dataset.indices_of(name))) < least:
-            raise DataError(
-                f"{dataset.name}: the {name} part has {count} {item}{'' if count == 1 else 's'}, at least "
-                f"{least} are needed. The whole set has {whole}. Add {item}s, or give a split of your own."
-            )
-    if card.target_type == Unlabeled.kind:
-        return
-    for name in silent_parts(dataset):
-        raise DataError(
-            f"{dataset.name}: the {name} part has {len(dataset.indices_of(name))} images, and none has an "
-            "object or a pixel with a class that counts. Annotate more images, or give a split of your own "
-            "in which that part has some."
-        )
 
 
 def _sorted_options(

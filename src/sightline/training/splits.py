@@ -6,8 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from sightline.core.card import TaskCard
 from sightline.core.dataset import Dataset
+from sightline.core.targets.none import Unlabeled
+from sightline.data.checks._report import silent_parts
 from sightline.data.checks.duplicates import group_duplicates
+from sightline.data.inputs import input_kind
 from sightline.data.split import SPLITS_FILE, grown, read_splits, split
 from sightline.errors import DataError
 from sightline.training.prepare_data import PreparedData
@@ -56,3 +60,27 @@ def require_pairs(dataset: Dataset) -> None:
                 f"with {counts.max(initial=0)} images at most. Each part needs two, and two images of one of "
                 "them, so that there are pairs. Add identities, or give a split of your own."
             )
+
+
+def require_enough(dataset: Dataset, card: TaskCard) -> None:
+    """Refuse parts with too few images, or, where the task needs annotations, without anything to score.
+
+    Raises:
+        DataError: If a part is so.
+    """
+    item, groups = input_kind(dataset.input).item, dataset.groups
+    whole = f"{len(dataset)}" if groups is None else f"{len(dataset)}, in {len(set(groups))} groups"
+    for name, least in (("train", 2), ("val", 1), ("test", 1)):
+        if (count := len(dataset.indices_of(name))) < least:
+            raise DataError(
+                f"{dataset.name}: the {name} part has {count} {item}{'' if count == 1 else 's'}, at least "
+                f"{least} are needed. The whole set has {whole}. Add {item}s, or give a split of your own."
+            )
+    if card.target_type == Unlabeled.kind:
+        return
+    for name in silent_parts(dataset):
+        raise DataError(
+            f"{dataset.name}: the {name} part has {len(dataset.indices_of(name))} images, and none has an "
+            "object or a pixel with a class that counts. Annotate more images, or give a split of your own "
+            "in which that part has some."
+        )

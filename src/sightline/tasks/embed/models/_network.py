@@ -18,6 +18,8 @@ from sightline.models import registry
 from sightline.models.weights.download import Pretrained
 from sightline.tasks.embed.options import EmbedOptions
 
+OF_PAIRS = {"lr": 1e-3, "weight_decay": 0.05, "monitor": "score", "sampler": "m-per-class", "batch_size": 32}
+"""Recipe of losses on the pairs of a batch, which must hold several images of an identity."""
 TUNED = {"freeze": "all-but-15", "layer_decay": 0.9, "freeze_bn": True, "lr": 3e-4, "epochs": 10}
 """Recipe where installed weights are tuned: the blocks up to stride 4 stay as they are."""
 COLLAPSED = 0.01

@@ -9,20 +9,14 @@ from torch import Tensor
 from sightline.core.card import ModelCard
 from sightline.core.task import DataInfo
 from sightline.models.weights import embedded
-from sightline.tasks.embed.models._network import TUNED, EmbedModel, distances, same_identity
+from sightline.tasks.embed.models._network import OF_PAIRS, TUNED, EmbedModel, distances, same_identity
 from sightline.tasks.embed.options import EmbedOptions
 
 CARD = ModelCard(
     name="siamese",
     summary="Contrastive loss on all pairs of a batch.",
     paper="Hadsell, Chopra, LeCun, Dimensionality Reduction by Learning an Invariant Mapping, CVPR 2006",
-    defaults={
-        "lr": 1e-3,
-        "weight_decay": 0.05,
-        "monitor": "score",
-        "sampler": "m-per-class",
-        "batch_size": 32,
-    },
+    defaults=OF_PAIRS,
     tuned_backbone=embedded.DEFAULT,
     tuned_defaults=TUNED,
 )

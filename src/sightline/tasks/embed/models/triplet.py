@@ -1,5 +1,4 @@
-"""Triplet loss: an image is to be nearer to the farthest one of its identity than to the nearest of "
-"others."""
+"""Triplet loss: an image is to be nearer to the farthest one of its identity than to the nearest other."""
 
 from __future__ import annotations
 
@@ -10,19 +9,13 @@ from torch.nn import functional as F
 
 from sightline.core.card import ModelCard
 from sightline.models.weights import embedded
-from sightline.tasks.embed.models._network import TUNED, EmbedModel, distances, same_identity
+from sightline.tasks.embed.models._network import OF_PAIRS, TUNED, EmbedModel, distances, same_identity
 
 CARD = ModelCard(
     name="triplet",
     summary="Batch-hard triplets with a soft margin.",
     paper="Hermans, Beyer, Leibe, In Defense of the Triplet Loss for Person Re-Identification, 2017",
-    defaults={
-        "lr": 1e-3,
-        "weight_decay": 0.05,
-        "monitor": "score",
-        "sampler": "m-per-class",
-        "batch_size": 32,
-    },
+    defaults=OF_PAIRS,
     tuned_backbone=embedded.DEFAULT,
     tuned_defaults=TUNED,
     ignores=("margin",),
